@@ -1,0 +1,86 @@
+"""What can go wrong out there, at a provider. Knows nothing of what our own callers are told about it.
+
+    UpstreamError
+    ├── Unreachable          no connection: refused, DNS, TLS
+    │   └── AddressBlocked   the address is one we must not connect to
+    ├── TimedOut             connected too slowly, or silent for too long before the first event
+    ├── Refused              the provider said no, before its first event
+    ├── Garbled              an answer that is not one: not JSON, wrong shape, a redirect, too large
+    └── Interrupted          anything after the first event
+
+`str(error)` is a sentence that is safe to show: it holds no key, and of the provider's own words only
+what `provider_words` lets through.
+"""
+
+import re
+
+WORDS_CAP = 300
+# A shorter "key" is a placeholder such as "x" or "none"; striking it out would only mangle the sentence.
+SHORTEST_SECRET = 6
+REDACTED = "[redacted]"
+# Keys as they are echoed: whole, or masked with stars, dots or an ellipsis.
+_KEY_LIKE = re.compile(r"\bsk-[\w.*…-]{4,}|\bbearer\s+[^\s\"',;]+", re.IGNORECASE)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
+
+
+class UpstreamError(Exception):
+    """A provider call failed. `reason` is a short safe sentence, `str(error)` the whole one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Unreachable(UpstreamError):
+    """No connection came about: refused, unknown host, broken TLS, an unusable base URL. Nothing was billed."""
+
+
+class AddressBlocked(Unreachable):
+    """The host is at an address the egress guard does not allow. Nothing was sent."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"The provider's address {address} is private or special and was not called. "
+            f"If it is meant, add it to EMMA18_EGRESS_ALLOW, for example EMMA18_EGRESS_ALLOW={address}."
+        )
+        self.address = address
+
+
+class TimedOut(UpstreamError):
+    """Too slow to connect, or silent too long. `may_have_billed` is true once the request was sent."""
+
+    def __init__(self, reason: str, *, may_have_billed: bool) -> None:
+        super().__init__(reason)
+        self.may_have_billed = may_have_billed
+
+
+class Refused(UpstreamError):
+    """The provider said no before its first event. `reason` is its own message made safe, or the status in words."""
+
+    def __init__(
+        self, status: int, reason: str, *, code: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"The provider refused the request ({self.status}): {self.reason}"
+
+
+class Garbled(UpstreamError):
+    """The provider answered with something that is not an answer. It may have billed."""
+
+
+class Interrupted(UpstreamError):
+    """The stream broke after its first event. What came before it was delivered and counts."""
+
+
+def provider_words(text: str, *, secret: str) -> str:
+    """A provider's own text, safe to show: `secret` and whatever looks like a key struck out, one line, capped."""
+    words = _UNPRINTABLE.sub(" ", text)
+    if len(secret) >= SHORTEST_SECRET:
+        words = words.replace(secret, REDACTED)
+    words = " ".join(_KEY_LIKE.sub(REDACTED, words).split())
+    return words if len(words) <= WORDS_CAP else words[: WORDS_CAP - 1] + "…"
