@@ -1,0 +1,35 @@
+// Lets a toast be dismissed, takes good news away by itself, and says when a request failed. Without it toasts stay until the next page.
+
+const toasts = document.getElementById("toasts");
+const template = document.getElementById("toast-template");
+
+function enliven(toast) {
+  const dismiss = toast.querySelector("[data-dismiss]");
+  dismiss.hidden = false;
+  dismiss.addEventListener("click", () => toast.remove());
+  if (toast.dataset.tone === "good") setTimeout(() => toast.remove(), 6000);
+}
+
+function complain(sentence) {
+  const toast = template.content.firstElementChild.cloneNode(true);
+  toast.querySelector("p").textContent = sentence;
+  toasts.append(toast);
+  enliven(toast);
+}
+
+toasts.querySelectorAll(".toast").forEach(enliven);
+
+// Answers that htmx does not swap in would otherwise pass unseen.
+document.addEventListener("htmx:response:error", (event) => {
+  const { status, headers } = event.detail.ctx.response;
+  const id = headers.get("x-request-id");
+  const named = id ? ` Request ${id}.` : "";
+  if (status >= 500) complain(`The server could not do that. Try again in a moment.${named}`);
+  else if (status === 404) complain(`That is no longer there. Reload the page.${named}`);
+  else if (status === 413) complain(`That is too large to send.${named}`);
+  else if (status === 400 || status === 405) complain(`The server did not understand that. Reload the page and try again.${named}`);
+});
+
+document.addEventListener("htmx:error", () => {
+  complain("The server could not be reached. Check the connection and try again.");
+});
