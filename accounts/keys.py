@@ -1,0 +1,95 @@
+"""Access keys: issuing, recognising and revoking them. The only writer of AccessKey rows.
+
+A key is `sk-` and 40 base62 characters, the last six a checksum of the rest, so that a mistyped or invented key is
+turned away without asking the database. Only the SHA-256 is stored: 34 random characters (202 bits) need no slow hash.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.callers import Caller
+from accounts.models import AccessKey, Membership
+from accounts.refusals import BadRequest, NotFound, Unauthorized
+
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_SHAPE = re.compile(r"sk-[0-9A-Za-z]{40}", re.ASCII)
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+def _checksum(body: str) -> str:
+    value = zlib.crc32(body.encode())
+    digits = ""
+    for _ in range(6):
+        value, digit = divmod(value, 62)
+        digits = _BASE62[digit] + digits
+    return digits
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def has_valid_shape(key: str) -> bool:
+    return _SHAPE.fullmatch(key) is not None and _checksum(key[3:-6]) == key[-6:]
+
+
+def issue(caller: Caller, *, name: str) -> tuple[AccessKey, str]:
+    """Make a key for the caller. Returns its row and the key itself, which cannot be had again."""
+    name = name.strip()
+    if not 1 <= len(name) <= 80:
+        raise BadRequest(
+            "Give the key a name of 1 to 80 characters, such as the program that will use it.", param="name"
+        )
+    body = "".join(secrets.choice(_BASE62) for _ in range(34))
+    key = f"sk-{body}{_checksum(body)}"
+    row = AccessKey.objects.create(
+        team=caller.team,
+        owner=caller.user,
+        name=name,
+        digest=_digest(key),
+        prefix=key[:7],
+        last_four=key[-4:],
+    )
+    return row, key
+
+
+def revoke(caller: Caller, *, public_id: str) -> AccessKey:
+    """End a key for good. Its owner may, and admins may for the whole team; a repeat changes nothing."""
+    row = visible_to(caller).filter(public_id=public_id).first()
+    if row is None:
+        raise NotFound("There is no such access key in this team.")
+    AccessKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=timezone.now())
+    return row
+
+
+def visible_to(caller: Caller):  # type: ignore[no-untyped-def]  # the queryset class is private to models.py
+    """The team's keys for admins, one's own for everybody else."""
+    own = Q() if caller.has_role(Membership.Role.ADMIN) else Q(owner=caller.user)
+    return caller.team.access_keys.filter(own)
+
+
+def caller_with(authorization: str) -> Caller:
+    """Who comes with this Authorization header. Raises Unauthorized. One query, none if the key cannot be ours."""
+    scheme, _, key = authorization.partition(" ")
+    key = key.strip()
+    if not key or scheme.lower() != "bearer":
+        raise Unauthorized("No access key was sent. Send the header 'Authorization: Bearer sk-…' with a key of yours.")
+    row = None
+    if has_valid_shape(key):
+        row = AccessKey.objects.usable().select_related("team", "owner").filter(digest=_digest(key)).first()
+    if row is None:
+        raise Unauthorized(
+            "This access key is invalid or was revoked. Create one under Keys and send it as a bearer key."
+        )
+    now = timezone.now()
+    if row.last_used_at is None or now - row.last_used_at > LAST_USED_EVERY:
+        AccessKey.objects.filter(pk=row.pk).update(last_used_at=now)
+    membership = Membership.objects.get(team=row.team, user=row.owner)
+    return Caller(user=row.owner, team=row.team, role=Membership.Role(membership.role), access_key=row)

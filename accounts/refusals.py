@@ -1,0 +1,120 @@
+"""Every way we say no: one class per documented status, each with a sentence that says what happened and what to do.
+
+Doors turn a refusal into a page or into the documented JSON; the domain raises it and knows neither. The JSON is a
+superset of what the API documents and what every SDK reads: with `detail` alone most SDKs lose the sentence.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+
+class Refusal(Exception):
+    """Raised by domain functions; `str()` is the sentence for the caller, without secrets or upstream bodies.
+
+    `code` is a stable word for programs. `param` names the request field at fault. `headers` go out with the answer.
+    """
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.code
+        self.param = param
+        self.headers = headers or {}
+
+
+class BadRequest(Refusal):
+    status, type, code = 400, "invalid_request_error", "invalid_request"
+
+
+class Unauthorized(Refusal):
+    status, type, code = 401, "authentication_error", "invalid_api_key"
+
+
+class Forbidden(Refusal):
+    status, type, code = 403, "permission_error", "forbidden"
+
+
+class NotFound(Refusal):
+    status, type, code = 404, "not_found_error", "not_found"
+
+
+class MethodNotAllowed(Refusal):
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class RequestTimeout(Refusal):
+    status, type, code = 408, "invalid_request_error", "request_timeout"
+
+
+class Conflict(Refusal):
+    status, type, code = 409, "invalid_request_error", "conflict"
+
+
+class TooLarge(Refusal):
+    status, type, code = 413, "invalid_request_error", "request_too_large"
+
+
+class RateLimited(Refusal):
+    status, type, code = 429, "rate_limit_error", "rate_limited"
+
+
+class ServerError(Refusal):
+    status, type, code = 500, "server_error", "internal_error"
+
+
+class ProviderUnavailable(Refusal):
+    status, type, code = 502, "provider_error", "provider_unavailable"
+
+
+class Unavailable(Refusal):
+    status, type, code = 503, "server_error", "unavailable"
+
+
+class ProviderTimeout(Refusal):
+    status, type, code = 504, "provider_error", "provider_timeout"
+
+
+_BY_STATUS = {kind.status: kind for kind in Refusal.__subclasses__()}
+
+
+def for_status(status: int) -> Refusal:
+    """The refusal for a bare status that a framework answered with, in general words."""
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        kind = BadRequest if status < 500 else ServerError
+    sentences = {
+        400: "The request could not be read. Check its address, headers and body.",
+        403: "This request is not allowed.",
+        404: "There is nothing at this address. The API's paths start with /api/v1, see the documentation.",
+        405: "This address does not take this method. See the documentation for the right one.",
+        413: "The request is too large.",
+    }
+    default = "Something went wrong on our end. Try again; if it persists, give the request id to your admin."
+    return kind(
+        sentences.get(status, default if status >= 500 else f"The request was refused ({HTTPStatus(status).phrase}).")
+    )
+
+
+def envelope(refusal: Refusal, *, request_id: str) -> dict[str, Any]:
+    """The documented error body; also the shape of an error event in the middle of a stream."""
+    return {
+        "detail": refusal.detail,
+        "error": {
+            "message": refusal.detail,
+            "type": refusal.type,
+            "code": refusal.code,
+            "param": refusal.param,
+        },
+        "request_id": request_id,
+    }

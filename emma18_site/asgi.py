@@ -1,0 +1,77 @@
+"""The server's entry: hands each request to static files, a streaming route, or Django.
+
+Streaming routes are plain coroutines (`chat/asgi.py`): a Django handler costs several times the whole rest of their
+path and a thread for as long as a stream lasts.
+"""
+
+import asyncio
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emma18_site.settings")
+
+from django.core.asgi import get_asgi_application  # noqa: E402  # settings first
+
+django_application = get_asgi_application()
+
+from django.conf import settings  # noqa: E402  # apps first
+
+from accounts.asgi import (  # noqa: E402
+    ClientGone,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    send_refusal,
+)
+from accounts.ids import bind_request_id  # noqa: E402
+from accounts.refusals import Refusal  # noqa: E402
+from chat import asgi as chat_routes  # noqa: E402
+from chat import generations  # noqa: E402
+from emma18_site.static_files import static_files  # noqa: E402
+from upstream import client  # noqa: E402
+
+BODY_CAP = 1024 * 1024
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] != "http":
+        return
+    elif scope["path"].startswith(settings.STATIC_URL):
+        await static_files(scope, receive, send)
+    elif route := chat_routes.match(scope):
+        await route(scope, receive, send)
+    else:
+        await _django(scope, receive, send)
+
+
+async def _django(scope: Scope, receive: Receive, send: Send) -> None:
+    """Django behind a guard: without it a server spools an unauthenticated upload of any size to disk first."""
+    try:
+        body = await read_body(scope, receive, cap=BODY_CAP)
+    except Refusal as refusal:
+        await send_refusal(send, refusal, request_id=bind_request_id())
+        return
+    except ClientGone:
+        return
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    await django_application(scope, replay, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            generations.start_in(asyncio.get_running_loop())
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await generations.end_all()
+            await client.close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,81 @@
+"""What every request through Django gets: an id, one log line, and refusals in the shape its door speaks.
+
+Plain ASGI routes do the same for themselves with accounts/asgi.py.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+
+from accounts.ids import bind_request_id, current_request_id
+from accounts.refusals import Refusal, envelope, for_status
+
+logger = logging.getLogger(__name__)
+
+type GetResponse = Callable[[HttpRequest], HttpResponseBase]
+API_PREFIX = "/api/"
+
+
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Bind an id to the request, answer with it, and log one line when it is done."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        bound = bind_request_id()
+        began = time.perf_counter()
+        response = get_response(request)
+        response.headers["x-request-id"] = bound
+        logger.info(
+            "request done",
+            extra={
+                "method": request.method,
+                "path": request.path,
+                "status": response.status_code,
+                "ms": round((time.perf_counter() - began) * 1000, 1),
+            },
+        )
+        return response
+
+    return middleware
+
+
+def _refusal_as_json(refusal: Refusal) -> JsonResponse:
+    body = envelope(refusal, request_id=current_request_id())
+    return JsonResponse(body, status=refusal.status, headers=refusal.headers)
+
+
+def api_errors(get_response: GetResponse) -> GetResponse:
+    """Under /api every error is the documented JSON, also one that Django answered by itself."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        is_json = response.headers.get("Content-Type", "").startswith("application/json")
+        if response.status_code >= 400 and request.path.startswith(API_PREFIX) and not is_json:
+            answer = _refusal_as_json(for_status(response.status_code))
+            if allow := response.headers.get("Allow"):
+                answer.headers["Allow"] = allow
+            return answer
+        return response
+
+    return middleware
+
+
+def refusals_as_pages(get_response: GetResponse) -> GetResponse:
+    """Turn a refusal raised by a view into the documented JSON or into a page."""
+
+    def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, Refusal):
+            return None
+        if request.path.startswith(API_PREFIX):
+            return _refusal_as_json(exception)
+        context = {"refusal": exception, "request_id": current_request_id()}
+        return render(request, "site/refused.html", context, status=exception.status)
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return get_response(request)
+
+    cast(Any, middleware).process_exception = process_exception
+    return middleware

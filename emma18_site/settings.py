@@ -1,0 +1,256 @@
+"""All settings. Whatever varies between installations is an EMMA18_* variable, described in docs/settings.md."""
+
+import socket
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
+
+from emma18_site import env, logs
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+# Where things are kept
+
+DATA_DIR = env.data_dir(BASE_DIR / "data")
+_secrets = env.stored_secrets(DATA_DIR)
+SECRET_KEY = env.secret("EMMA18_SECRET_KEY") or _secrets["secret_key"]
+MASTER_KEYS = _secrets["master_keys"]
+MASTER_KEY_ID = _secrets["master_key_id"]
+EMBEDDED_RUNTIME_FILE = DATA_DIR / "embedded.json"
+
+# Addresses
+
+DEBUG = env.flag("EMMA18_DEBUG")
+PUBLIC_URL = env.web_address("EMMA18_PUBLIC_URL")
+LISTEN_HOST = env.text("EMMA18_LISTEN_HOST", "127.0.0.1")
+LISTENS_ON_LOOPBACK_ONLY = LISTEN_HOST in ("localhost", "::1") or LISTEN_HOST.startswith("127.")
+
+
+def _own_names() -> list[str]:
+    """The names under which a browser on the local network may reach this machine."""
+    name = socket.gethostname()
+    names = {name, f"{name}.local", LISTEN_HOST}
+    try:
+        names |= {str(address[4][0]) for address in socket.getaddrinfo(name, None)}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the kernel which own address faces outward
+            names.add(probe.getsockname()[0])
+    except OSError:
+        pass  # no network: the names above have to do
+    return sorted(f"[{name}]" if ":" in name else name for name in names)
+
+
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.items("EMMA18_ALLOWED_HOSTS")]
+if PUBLIC_URL:
+    ALLOWED_HOSTS.append(urlsplit(PUBLIC_URL).hostname or "")
+    CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+elif not LISTENS_ON_LOOPBACK_ONLY:
+    ALLOWED_HOSTS += _own_names()
+
+EGRESS_ALLOW = env.items("EMMA18_EGRESS_ALLOW")
+
+# Application
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "allauth",
+    "allauth.account",
+    "emma18_site",
+    "accounts",
+    "catalog",
+    "chat",
+]
+MIDDLEWARE = [
+    "emma18_site.middleware.request_id",
+    "emma18_site.middleware.api_errors",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "emma18_site.middleware.refusals_as_pages",
+]
+ROOT_URLCONF = "emma18_site.urls"
+ASGI_APPLICATION = "emma18_site.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "emma18_site.shell.shell",
+            ],
+        },
+    },
+]
+APPEND_SLASH = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+LANGUAGE_CODE = "en"
+
+# Database
+
+
+def _database(url: str) -> dict[str, object]:
+    if not url:
+        # IMMEDIATE takes the write lock at BEGIN: a deferred transaction that writes after reading fails under
+        # concurrency instead of waiting. FULL survives loss of power and measures as fast as NORMAL here.
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "emma18.sqlite3",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+            },
+            "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
+        }
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgres", "postgresql") or len(parts.path) < 2:
+        raise ImproperlyConfigured("EMMA18_DATABASE_URL must look like postgresql://user:password@host:5432/name.")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ImproperlyConfigured("EMMA18_DATABASE_URL has a port that is not a number.") from None
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(port or ""),
+        "OPTIONS": {"connect_timeout": 5},
+    }
+
+
+DATABASES = {"default": _database(env.secret("EMMA18_DATABASE_URL"))}
+
+# People
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+SIGNUP = env.choice("EMMA18_SIGNUP", ("invitation", "open"))
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "emma18_site.onboarding.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupExtras"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+
+# Mail: without a server of yours nothing is sent, and the pages that would send say so.
+
+SMTP_URL = env.secret("EMMA18_SMTP_URL")
+DEFAULT_FROM_EMAIL = env.text("EMMA18_MAIL_FROM", "EMMA18 <emma18@localhost>")
+SENDS_MAIL = bool(SMTP_URL)
+
+
+def _mailer(url: str) -> dict[str, object]:
+    if not url:
+        return {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    parts = urlsplit(url)
+    if parts.scheme not in ("smtp", "smtp+tls", "smtps") or not parts.hostname:
+        raise ImproperlyConfigured("EMMA18_SMTP_URL must look like smtp+tls://user:password@mail.example.org:587.")
+    return {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": parts.hostname,
+            "port": parts.port or (465 if parts.scheme == "smtps" else 587),
+            "username": unquote(parts.username or ""),
+            "password": unquote(parts.password or ""),
+            "use_tls": parts.scheme == "smtp+tls",
+            "use_ssl": parts.scheme == "smtps",
+            "timeout": 10,
+        },
+    }
+
+
+MAILERS = {"default": _mailer(SMTP_URL)}
+
+# Browser security
+
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "font-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "media-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "emma18_site.views.csrf_failure"
+if PUBLIC_URL.startswith("https://"):
+    # Plain http on a local network must still log in, so cookies are tied to https only when people come by https.
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    # Whether other hosts under the same domain speak https, and whether browsers may hard-code that, is for the
+    # domain's owner to say, not for one application on it.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+# Static files: collected once, served by emma18_site/static_files.py with far-future caching of hashed names.
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Limits: the largest request body Django itself reads; the chat door has its own.
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# Logging
+
+LOGGING_CONFIG = None
+LOG_LEVEL = env.choice("EMMA18_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR"))
+logs.configure(LOG_LEVEL)

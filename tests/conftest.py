@@ -1,0 +1,81 @@
+"""The cast and the things they use. alice owns the team, bob is a member, vera views, charlie owns another team."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+
+from accounts import keys, people
+from accounts.callers import Caller
+from accounts.models import Membership, Team, User
+from emma18_site import onboarding
+from tests.server import RunningServer, running_server
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collected_static_files() -> None:
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def alice(db) -> Caller:
+    user, team = onboarding.found_installation(
+        name="alice", email="alice@example.org", password=PASSWORD, team_name="Northlight"
+    )
+    return Caller(user=user, team=team, role=Membership.Role.OWNER)
+
+
+@pytest.fixture
+def team(alice: Caller) -> Team:
+    return alice.team
+
+
+def _joined(team: Team, name: str, role: Membership.Role) -> Caller:
+    user = User.objects.create_user(email=f"{name}@example.org", password=PASSWORD, name=name)
+    people.add_member(team, user=user, role=role)
+    return Caller(user=user, team=team, role=role)
+
+
+@pytest.fixture
+def bob(team: Team) -> Caller:
+    return _joined(team, "bob", Membership.Role.MEMBER)
+
+
+@pytest.fixture
+def vera(team: Team) -> Caller:
+    return _joined(team, "vera", Membership.Role.VIEWER)
+
+
+@pytest.fixture
+def charlie(alice: Caller) -> Caller:
+    """A stranger: the owner of another team in the same installation."""
+    user = User.objects.create_user(email="charlie@example.org", password=PASSWORD, name="charlie")
+    return Caller(user=user, team=onboarding.found_team(user, name="Elsewhere"), role=Membership.Role.OWNER)
+
+
+@pytest.fixture
+def access_key(alice: Caller) -> str:
+    return keys.issue(alice, name="laptop")[1]
+
+
+def signed_in(caller: Caller) -> Client:
+    """A browser in which the person is logged in."""
+    client = Client()
+    client.force_login(caller.user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return client
+
+
+@pytest.fixture
+def server() -> Iterator[RunningServer]:
+    """A real server on an empty database of its own, without the built-in model."""
+    with running_server() as running:
+        yield running

@@ -1,0 +1,145 @@
+"""A real EMMA18 server in a process of its own, on loopback, with a data folder and database of its own."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+
+ROOT = Path(__file__).resolve().parent.parent
+START_DEADLINE_S = 60
+
+
+@dataclass
+class RunningServer:
+    base_url: str
+    data_dir: Path
+    environment: dict[str, str] = field(repr=False)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """Everything the server has logged."""
+        return (self.data_dir / "server.log").read_text(encoding="utf-8", errors="replace")
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command in the server's environment and return what it printed."""
+        command = [sys.executable, "-m", "django", *arguments]
+        return subprocess.run(
+            command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+
+    def seed(self) -> dict[str, Any]:
+        """Make the demo team; returns what `seed --json` prints."""
+        seeded: dict[str, Any] = json.loads(self.manage("seed", "--json"))
+        return seeded
+
+    def run_python(self, code: str) -> str:
+        """Run a few lines inside the server's Django, such as a domain call that prepares a scene."""
+        prologue = "import django; django.setup()\n"
+        command = [sys.executable, "-c", prologue + code]
+        return subprocess.run(
+            command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+
+    def start(self) -> None:
+        host, port = urlsplit(self.base_url).hostname, urlsplit(self.base_url).port
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", str(host), "--port", str(port)]
+        with (self.data_dir / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--workers", "1", "--no-ws", "emma18_site.asgi:application"],
+                env=self.environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_DEADLINE_S
+        while True:
+            try:
+                if httpx.get(f"{self.base_url}/healthz", timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The server did not start:\n{self.log[-3000:]}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """SIGKILL the whole server, as loss of power would."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        os.killpg(self.process.pid, number)
+        try:
+            self.process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_server(**environment: str) -> Iterator[RunningServer]:
+    """Start a server with the given EMMA18_* variables on top; stops it and removes its data at the end."""
+    with tempfile.TemporaryDirectory(prefix="emma18-server-") as folder, _own_database() as database_url:
+        server = RunningServer(
+            base_url=f"http://127.0.0.1:{free_port()}",
+            data_dir=Path(folder),
+            environment={
+                **{name: value for name, value in os.environ.items() if not name.startswith("EMMA18_")},
+                "DJANGO_SETTINGS_MODULE": "emma18_site.settings",
+                "PYTHONPATH": str(ROOT),
+                "EMMA18_DATA_DIR": folder,
+                "EMMA18_DATABASE_URL": database_url,
+                **environment,
+            },
+        )
+        server.manage("migrate", "--verbosity", "0")
+        server.manage("collectstatic", "--noinput", "--verbosity", "0")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _own_database() -> Iterator[str]:
+    """An empty database beside the one EMMA18_DATABASE_URL names, or '' for SQLite in the data folder."""
+    url = os.environ.get("EMMA18_DATABASE_URL", "")
+    if not url:
+        yield ""
+        return
+    name = f"emma18_{secrets.token_hex(6)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
