@@ -11,7 +11,8 @@ from typing import Any
 class Refusal(Exception):
     """Raised by domain functions; `str()` is the sentence for the caller, without secrets or upstream bodies.
 
-    `code` is a stable word for programs. `param` names the request field at fault. `headers` go out with the answer.
+    `code` is a stable word for programs. `param` names the request field at fault. `facts` are further keys of the
+    JSON's `error`. `headers` go out with the answer.
     """
 
     status = 500
@@ -24,12 +25,14 @@ class Refusal(Exception):
         *,
         code: str | None = None,
         param: str | None = None,
+        facts: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.code
         self.param = param
+        self.facts = facts or {}
         self.headers = headers or {}
 
 
@@ -85,6 +88,12 @@ class ProviderTimeout(Refusal):
     status, type, code = 504, "provider_error", "provider_timeout"
 
 
+class ProviderInterrupted(ProviderUnavailable):
+    """After the first byte: no status can be sent any more, so it ends the stream as an event."""
+
+    code = "provider_interrupted"
+
+
 _BY_STATUS = {kind.status: kind for kind in Refusal.__subclasses__()}
 
 
@@ -115,6 +124,7 @@ def envelope(refusal: Refusal, *, request_id: str) -> dict[str, Any]:
             "type": refusal.type,
             "code": refusal.code,
             "param": refusal.param,
+            **refusal.facts,
         },
         "request_id": request_id,
     }
