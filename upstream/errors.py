@@ -19,7 +19,7 @@ WORDS_CAP = 300
 SHORTEST_SECRET = 6
 REDACTED = "[redacted]"
 # Keys as they are echoed: whole, or masked with stars, dots or an ellipsis.
-_KEY_LIKE = re.compile(r"\bsk-[\w.*…-]{4,}|\bbearer\s+[^\s\"',;]+", re.IGNORECASE)
+_KEY_LIKE = re.compile(r"\bsk-[\w.*…-]{4,}|\b[Bb]earer\s+[^\s\"',;]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
 
 
@@ -32,7 +32,7 @@ class UpstreamError(Exception):
 
 
 class Unreachable(UpstreamError):
-    """No connection came about: refused, unknown host, broken TLS, an unusable base URL. Nothing was billed."""
+    """No connection came about: refused, unknown host, TLS, an unusable base URL. Nothing was billed."""
 
 
 class AddressBlocked(Unreachable):
@@ -55,7 +55,7 @@ class TimedOut(UpstreamError):
 
 
 class Refused(UpstreamError):
-    """The provider said no before its first event. `reason` is its own message made safe, or the status in words."""
+    """The provider said no before its first event. `reason` is its message made safe, or the status."""
 
     def __init__(
         self, status: int, reason: str, *, code: str | None = None, retry_after_s: float | None = None
@@ -66,7 +66,8 @@ class Refused(UpstreamError):
         self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
-        return f"The provider refused the request ({self.status}): {self.reason}"
+        what = "key" if self.status == 401 else "request"
+        return f"The provider refused the {what} ({self.status}): {self.reason}"
 
 
 class Garbled(UpstreamError):
@@ -77,10 +78,10 @@ class Interrupted(UpstreamError):
     """The stream broke after its first event. What came before it was delivered and counts."""
 
 
-def provider_words(text: str, *, secret: str) -> str:
-    """A provider's own text, safe to show: `secret` and whatever looks like a key struck out, one line, capped."""
+def provider_words(text: str, *, secret: str, cap: int = WORDS_CAP) -> str:
+    """A provider's own text, safe to show: one line of at most `cap` characters, without `secret` or other keys."""
     words = _UNPRINTABLE.sub(" ", text)
     if len(secret) >= SHORTEST_SECRET:
         words = words.replace(secret, REDACTED)
     words = " ".join(_KEY_LIKE.sub(REDACTED, words).split())
-    return words if len(words) <= WORDS_CAP else words[: WORDS_CAP - 1] + "…"
+    return words if len(words) <= cap else words[: cap - 1] + "…"

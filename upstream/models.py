@@ -1,8 +1,26 @@
-"""Asks a provider which models it has. Knows the many shapes of a model list; knows no Django, no team, no money."""
+"""Asks a provider which models it has. Knows the many shapes of a model list.
+
+Knows no Django, no team, no money.
+"""
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
-from upstream.client import Endpoint
+from upstream import answers
+from upstream.client import Endpoint, Limits, fleeting_transport, is_kind, read_whole, send
+from upstream.errors import Garbled, Refused, provider_words
+
+LIMITS = Limits(first_byte_s=20, idle_s=10, total_s=30, answer_bytes=5 << 20)
+MOST_MODELS = 10_000
+ID_CAP = 200
+DESCRIPTION_CAP = 2000
+MOST_CONTEXT = 1_000_000_000
+MOST_PRICE = Decimal(1000)
+PRICE_CAP = 40
+ASK_FOR_URL = "Is the base URL right? It usually ends in /v1."
+# OpenAI-compatible servers agree on `id` and on little else.
+CONTEXT_KEYS = ("context_length", "context_window", "max_context_length", "max_model_len")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +36,81 @@ class ListedModel:
 
 
 async def list_models(endpoint: Endpoint, *, request_id: str) -> list[ListedModel]:
-    raise NotImplementedError
+    """The provider's models in its own order, each id once. Raises `UpstreamError` with a sentence to show."""
+    async with fleeting_transport(endpoint) as transport:
+        try:
+            response = await send(endpoint, "GET", "/models", request_id=request_id, limits=LIMITS, transport=transport)
+        except Refused as refused:
+            if refused.status == 404:
+                raise Refused(refused.status, f"There is no model list at this address. {ASK_FOR_URL}") from refused
+            raise
+        try:
+            if is_kind(response, "text/html"):
+                raise Garbled(f"The provider answered with a web page, not a model list. {ASK_FOR_URL}")
+            listing = answers.read_json(await read_whole(response, cap=LIMITS.answer_bytes))
+        finally:
+            await response.aclose()
+    return _models(_items(listing, secret=endpoint.api_key))
+
+
+def _items(listing: object, *, secret: str) -> list[object]:
+    """The list in {"data": […]}, {"models": […]} or a bare […]."""
+    if isinstance(listing, dict):
+        if error := listing.get("error"):
+            raise answers.error_object(error, secret=secret)
+        listing = listing.get("data", listing.get("models"))
+    if not isinstance(listing, list):
+        raise Garbled(f"The provider answered with JSON that is not a model list. {ASK_FOR_URL}")
+    if len(listing) > MOST_MODELS:
+        raise Garbled(f"The provider lists more than {MOST_MODELS:,} models.")
+    return listing
+
+
+def _models(items: list[object]) -> list[ListedModel]:
+    models: dict[str, ListedModel] = {}
+    for item in items:
+        model = _model(item if isinstance(item, dict) else {"id": item})
+        if model is not None:
+            models.setdefault(model.id, model)
+    return list(models.values())
+
+
+def _model(item: dict[str, Any]) -> ListedModel | None:
+    id = item.get("id")
+    if not isinstance(id, str) or not 0 < len(id) <= ID_CAP or not id.isprintable() or " " in id:
+        return None  # cannot be asked for
+    pricing = item.get("pricing")
+    pricing = pricing if isinstance(pricing, dict) else {}
+    return ListedModel(
+        id=id,
+        name=_words(item.get("name") or item.get("display_name"), cap=ID_CAP) or id,
+        description=_words(item.get("description"), cap=DESCRIPTION_CAP),
+        context_length=_context_length(item),
+        prompt_price=_price(pricing.get("prompt")),
+        completion_price=_price(pricing.get("completion")),
+    )
+
+
+def _words(value: object, *, cap: int) -> str:
+    return provider_words(value, secret="", cap=cap) if isinstance(value, str) else ""
+
+
+def _context_length(item: dict[str, Any]) -> int | None:
+    for key in CONTEXT_KEYS:
+        length = item.get(key)
+        if type(length) is int and 0 < length <= MOST_CONTEXT:
+            return length
+    return None
+
+
+def _price(value: object) -> str | None:
+    """The price as given, if it is one. Some providers say -1 for "it depends"."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > PRICE_CAP:
+        return None
+    try:
+        price = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    if not price.is_finite() or not 0 <= price <= MOST_PRICE:
+        return None
+    return value.strip() if isinstance(value, str) else f"{price:f}"
