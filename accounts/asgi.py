@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -22,15 +22,26 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-READ_DEADLINE_S = 10.0  # without progress
 CONNECTION_AGE_S = 300.0
 
 # SQLite has one writer and PostgreSQL few connections to give away: more threads would only wait elsewhere.
 _database_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="database")
 
 
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_compact_ascii = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class ClientGone(Exception):
-    """The caller left before the request was read."""
+    """The caller left before the answer was complete."""
+
+
+def to_json(body: Any) -> bytes:
+    text = _compact(body)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a character, which is valid in JSON but only as an escape
+        return _compact_ascii(body).encode()
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -40,7 +51,7 @@ def header(scope: Scope, name: bytes) -> str:
 
 async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
     """The whole body. Raises TooLarge (before reading, where the length is declared), RequestTimeout, ClientGone."""
-    too_large = TooLarge(f"The request body is larger than {cap // 1024:,} KiB, the most this address takes.")
+    too_large = TooLarge(f"The request body is larger than {cap // 1024:,} KiB, the most that is taken here.")
     declared = header(scope, b"content-length")
     if declared.isdigit() and int(declared) > cap:
         raise too_large
@@ -48,10 +59,10 @@ async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
     size = 0
     while True:
         try:
-            message = await asyncio.wait_for(receive(), READ_DEADLINE_S)
+            message = await asyncio.wait_for(receive(), settings.BODY_STALL_S)
         except TimeoutError:
             raise RequestTimeout(
-                f"The request body stalled for {READ_DEADLINE_S:.0f} s. Send it again without pausing."
+                f"The request body stalled for {settings.BODY_STALL_S} s. Send it again without pausing."
             ) from None
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -64,10 +75,30 @@ async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
             return b"".join(parts)
 
 
+async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> R:
+    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once; raises ClientGone."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGone
+    finally:
+        leaving.cancel()
+        if working.cancel():
+            await asyncio.wait((working,))
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def send_json(
     send: Send, body: Any, *, status: int = 200, request_id: str, headers: Iterable[tuple[str, str]] = ()
 ) -> None:
-    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    content = to_json(body)
     await send(
         {
             "type": "http.response.start",
@@ -83,13 +114,51 @@ async def send_json(
     await send({"type": "http.response.body", "body": content})
 
 
+async def start_events(send: Send, *, request_id: str) -> None:
+    """Begin a stream of server-sent events that no proxy may buffer, store or compress."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"text/event-stream; charset=utf-8"),
+                (b"cache-control", b"no-cache, no-transform"),
+                (b"x-accel-buffering", b"no"),
+                (b"x-content-type-options", b"nosniff"),
+                (b"x-request-id", request_id.encode()),
+            ],
+        }
+    )
+
+
 async def send_refusal(send: Send, refusal: Refusal, *, request_id: str) -> None:
     body = envelope(refusal, request_id=request_id)
     await send_json(send, body, status=refusal.status, request_id=request_id, headers=refusal.headers.items())
 
 
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> bool:
+    """Run `work` until it is done or the caller leaves, which cancels it. Returns whether it was done."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            return True
+        return False
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def in_database[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a whole piece of database work on a thread of the pool.
+    """Run a whole piece of database work on a thread of the pool. Raises Unavailable when the database is away.
 
     Shielded: a caller who leaves does not abandon a transaction between its statements.
     """
@@ -104,6 +173,10 @@ def _with_connection[R](work: Callable[[], R]) -> R:
     close_old_connections()
     try:
         return work()
+    except (OperationalError, InterfaceError) as error:  # locked for longer than we wait, or not reachable
+        raise Unavailable(
+            "The database is busy or cannot be reached. Try again in a moment.", headers={"Retry-After": "2"}
+        ) from error
     finally:
         if connection.close_at is not None and connection.close_at <= time.monotonic():
             connection.close_at = time.monotonic() + CONNECTION_AGE_S
