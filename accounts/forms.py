@@ -1,14 +1,20 @@
 """Forms about people and their keys."""
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.password_validation import validate_password
+
+from accounts.models import User
 
 
 class SignupExtras(forms.Form):
     """What we ask at open sign-up beside the e-mail and password that allauth asks for."""
 
-    name = forms.CharField(label="Your name", max_length=80)
-    team_name = forms.CharField(label="Team name", max_length=80)
+    name = forms.CharField(label="Your name", max_length=80, widget=forms.TextInput({"autocomplete": "name"}))
+    team_name = forms.CharField(
+        label="Team name", max_length=80, widget=forms.TextInput({"autocomplete": "organization"})
+    )
     field_order = ["name", "email", "password1", "team_name"]
 
     def signup(self, request: object, user: object) -> None:
@@ -20,6 +26,7 @@ class FirstRunForm(forms.Form):
     email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "email"}))
     password = forms.CharField(
         label="Password",
+        max_length=1000,
         strip=False,
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
         help_text="At least 10 characters.",
@@ -28,10 +35,16 @@ class FirstRunForm(forms.Form):
         label="Team name", max_length=80, widget=forms.TextInput({"autocomplete": "organization"})
     )
 
-    def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        validate_password(password)
-        return password
+    def clean(self) -> dict[str, Any]:
+        """The password is judged last, since one that resembles the name or the e-mail is refused."""
+        answers = self.cleaned_data
+        if "password" in answers:
+            owner = User(name=answers.get("name", ""), email=answers.get("email", ""))
+            try:
+                validate_password(answers["password"], owner)
+            except forms.ValidationError as error:
+                self.add_error("password", error)
+        return answers
 
 
 class AccessKeyForm(forms.Form):

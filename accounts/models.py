@@ -133,6 +133,12 @@ class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
         """Keys that still open the door: not revoked, and their owner is still in the team and active."""
         return self.filter(revoked_at=None, owner__is_active=True, team__memberships__user=F("owner"))
 
+    def for_list(self) -> "AccessKeyQuerySet":
+        """With `owner_name`; usable ones first, newest first among their like."""
+        return self.annotate(owner_name=F("owner__name")).order_by(
+            F("revoked_at").desc(nulls_first=True), "-created_at", "-pk"
+        )
+
 
 class AccessKey(models.Model):
     """A key we issued. Only its digest is kept; prefix and last four let people tell keys apart."""

@@ -3,13 +3,23 @@
 from django.db import IntegrityError, transaction
 
 from accounts import vault
+from accounts.callers import Caller
 from accounts.models import Installation, Membership, Team, User
-from accounts.refusals import Conflict
+from accounts.refusals import Conflict, Forbidden
 
 
 def is_founded() -> bool:
     """Whether the first owner exists, and the first-run page is closed for good."""
     return Installation.objects.exists()
+
+
+def already_founded() -> Conflict:
+    return Conflict("The owner account exists already. Sign in, or ask the owner to add you.", code="already_founded")
+
+
+def add_person(*, name: str, email: str, password: str) -> User:
+    """A person in no team yet. Raises IntegrityError where the e-mail address is taken."""
+    return User.objects.create_user(email=email, password=password, name=name.strip())
 
 
 @transaction.atomic
@@ -25,14 +35,22 @@ def found_installation(*, name: str, email: str, password: str, team_name: str) 
     """The first owner and their team. Raises Conflict for whoever comes second."""
     try:
         with transaction.atomic():
-            owner = User.objects.create_user(email=email, password=password, name=name.strip())
+            owner = add_person(name=name, email=email, password=password)
             Installation.objects.create(owner=owner)
             return owner, found_team(owner, name=team_name)
     except IntegrityError:
-        raise Conflict("The owner account exists already. Log in, or ask the owner for an invitation.") from None
+        raise already_founded() from None
 
 
 def add_member(team: Team, *, user: User, role: Membership.Role) -> Membership:
     """Put a person into a team, or return their membership if they are in it."""
     membership, _ = Membership.objects.get_or_create(team=team, user=user, defaults={"role": role})
     return membership
+
+
+def member(team: Team, *, user: User) -> Caller:
+    """A person acting in a team they belong to. Raises Forbidden when they no longer do."""
+    membership = team.memberships.filter(user=user).first()
+    if membership is None:
+        raise Forbidden(f"{user.name} is no longer in {team.name}.")
+    return Caller(user=user, team=team, role=Membership.Role(membership.role))

@@ -6,15 +6,21 @@
 
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from typing import Any, Concatenate, cast
+from urllib.parse import urlsplit
 
+from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, parse_cookie
 from django.views.decorators.csrf import csrf_exempt
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 from accounts import keys
 from accounts.callers import Caller
-from accounts.models import Membership, User
+from accounts.models import Membership
 from accounts.refusals import Forbidden
 
 Role = Membership.Role
@@ -24,6 +30,7 @@ class CallerRequest(HttpRequest):
     """A request that came through `@signed_in` or `@access_key`."""
 
     caller: Caller
+    htmx: HtmxDetails
 
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -44,11 +51,31 @@ def caller_of(request: HttpRequest) -> Caller | None:
     """The signed-in person acting in their team, or None. One query."""
     if not request.user.is_authenticated:
         return None
-    user = cast(User, request.user)
+    user = request.user
     membership = user.memberships.select_related("team").order_by("created_at", "pk").first()
     if membership is None:
         return None
     return Caller(user=user, team=membership.team, role=Role(membership.role))
+
+
+def _to_login(request: HttpRequest) -> HttpResponseBase:
+    """Log in, then go on to where one was going; after a form, to the page it was on."""
+    if request.headers.get("HX-Request"):  # a redirect would be followed out of sight and swapped into the page
+        here = urlsplit(request.headers.get("HX-Current-URL", "/"))
+        login = redirect_to_login(here.path + (f"?{here.query}" if here.query else ""))
+        return HttpResponseClientRedirect(login.url)
+    return redirect_to_login(request.get_full_path() if request.method in ("GET", "HEAD") else "/")
+
+
+def caller_with_session(cookie_header: str) -> Caller | None:
+    """The same for a plain ASGI route, from the raw Cookie header."""
+    request = HttpRequest()
+    request.COOKIES = parse_cookie(cookie_header)
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(
+        request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    )
+    request.user = get_user(request)
+    return caller_of(request)
 
 
 def signed_in[**P](least: Membership.Role = Role.VIEWER) -> Callable[[CallerView[P]], View[P]]:
@@ -58,7 +85,7 @@ def signed_in[**P](least: Membership.Role = Role.VIEWER) -> Callable[[CallerView
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
+                return _to_login(request)
             caller = caller_of(request)
             if caller is None:
                 raise Forbidden("You are in no team. Ask the person who invited you to add you again.")

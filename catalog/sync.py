@@ -6,8 +6,10 @@ from django.db import transaction
 from accounts import vault
 from accounts.ids import current_request_id
 from accounts.models import Provider, Team
+from accounts.refusals import Conflict
 from catalog.models import Model, Offer
 from upstream.client import Endpoint
+from upstream.errors import Garbled, UpstreamError
 from upstream.models import ListedModel, list_models
 
 EMBEDDED_MODEL = ListedModel(
@@ -23,17 +25,32 @@ EMBEDDED_MODEL = ListedModel(
 
 def read_models(endpoint: Endpoint) -> list[ListedModel]:
     """Ask a provider for its models. Raises UpstreamError with the exact sentence of the failure."""
-    return async_to_sync(list_models)(endpoint, request_id=current_request_id())
+    listed = async_to_sync(list_models)(endpoint, request_id=current_request_id())
+    if not listed:
+        raise Garbled("The provider answered, but lists no models. Load or allow one there, then try again.")
+    return listed
 
 
-@transaction.atomic
-def connect(
-    team: Team, *, kind: Provider.Kind, name: str, base_url: str, api_key: str, listed: list[ListedModel]
-) -> Provider:
-    """Keep the provider and offer what it listed. Raises Conflict when the name is taken."""
-    provider = vault.store(team, kind=kind, name=name, base_url=base_url, api_key=api_key)
-    apply(provider, listed)
+def connect(team: Team, *, kind: Provider.Kind, name: str, base_url: str, api_key: str) -> Provider:
+    """Keep a provider that answers, and offer what it lists. Raises UpstreamError, or Conflict for a taken name."""
+    listed = read_models(Endpoint(base_url=base_url, api_key=api_key))
+    with transaction.atomic():
+        provider = vault.store(team, kind=kind, name=name, base_url=base_url, api_key=api_key)
+        apply(provider, listed)
     return provider
+
+
+def refresh(provider: Provider) -> int:
+    """Ask again what the provider has and offer that. Returns how many models. Raises UpstreamError, kept on its row."""
+    endpoint = vault.endpoint(provider)
+    try:
+        listed = read_models(endpoint)
+    except UpstreamError as error:
+        vault.note_failure(provider, str(error))
+        raise
+    apply(provider, [EMBEDDED_MODEL] if endpoint.is_local else listed)
+    vault.note_success(provider)
+    return provider.offers.count()
 
 
 @transaction.atomic
@@ -67,7 +84,9 @@ def apply(provider: Provider, listed: list[ListedModel]) -> None:
 
 
 def remove(provider: Provider) -> None:
-    """Forget a provider, its key and its offers, and the models only it offered."""
+    """Forget a provider, its key, its offers and the models only it offered. Raises Conflict for the built-in one."""
+    if provider.kind == Provider.Kind.EMBEDDED:
+        raise Conflict("The built-in model stays. To run without it, start the server with --no-embedded.")
     team = provider.team
     with transaction.atomic():
         vault.remove(provider)

@@ -1,15 +1,20 @@
 """How a team comes to be, across rooms: its people, its built-in provider, and that provider's model in the catalog."""
 
-from typing import Any
+import logging
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
+from django.urls import reverse
 
 from accounts import people
 from accounts.models import Team, User
+from accounts.refusals import Unavailable
 from catalog import sync
+
+logger = logging.getLogger(__name__)
 
 
 @transaction.atomic
@@ -30,6 +35,14 @@ def found_team(owner: User, *, name: str) -> Team:
 class AccountAdapter(DefaultAccountAdapter):
     """Lets people sign up by themselves only where EMMA18_SIGNUP=open, and then gives each a team of their own."""
 
+    error_messages: ClassVar = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": "The e-mail address or the password is not right.",
+        "email_taken": "This address cannot be used for a new account. If it is yours, sign in instead.",
+        "too_many_login_attempts": "Too many failed attempts. Wait five minutes, then try again.",
+        "enter_current_password": "This is not your current password.",
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return settings.SIGNUP == "open" and people.is_founded()
 
@@ -39,3 +52,17 @@ class AccountAdapter(DefaultAccountAdapter):
             saved: User = super().save_user(request, user, form, commit=commit)
             found_team(saved, name=form.cleaned_data["team_name"])
         return saved
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Raises Unavailable, the same for every address, when the mail server does not take the mail."""
+        try:
+            super().send_mail(template_prefix, email, context)
+        except OSError as error:  # sockets, TLS and every SMTP refusal
+            logger.warning("mail not sent", extra={"error": type(error).__name__})
+            raise Unavailable("The mail could not be sent: the mail server did not take it. Try again later.") from None
+
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("welcome")
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("home")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -18,7 +19,10 @@ _ROOMS = [
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     scheme = request.COOKIES.get(SCHEME_COOKIE, "")
-    frame: dict[str, Any] = {"scheme": scheme if scheme in SCHEMES else "system"}
+    frame: dict[str, Any] = {
+        "scheme": scheme if scheme in SCHEMES else "system",
+        "sends_mail": settings.SENDS_MAIL,
+    }
     caller = getattr(request, "caller", None) or (caller_of(request) if hasattr(request, "user") else None)
     if caller is not None:
         frame["team"] = {"name": caller.team.name, "initial": caller.team.name[:1].upper()}

@@ -10,7 +10,7 @@ urlpatterns = [
     path("scheme/", views.choose_scheme, name="scheme"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
-    path("account/", include("allauth.account.urls")),
+    path("account/", include("emma18_site.account_urls")),
     path("chat/", include("chat.urls")),
     path("keys/", include("accounts.urls")),
     path("providers/", include("catalog.urls")),

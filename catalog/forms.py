@@ -1,0 +1,88 @@
+"""The form that connects a provider: what it asks, and every sentence about an address or key that cannot work.
+
+What only the provider can say, such as that it does not know the key, `views.py` adds to the field at fault.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from django import forms
+
+from accounts.models import Provider
+
+EMMA18_ADDRESS = "https://emma18.com/api/v1"
+LONGEST_KEY = 500
+_KINDS = [(kind.value, kind.label) for kind in (Provider.Kind.EMMA18, Provider.Kind.OPENAI_COMPATIBLE)]
+_SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
+_ROUTE = re.compile(r"/(chat/completions|completions|models|embeddings|responses)$")
+
+
+class ConnectForm(forms.Form):
+    """Cleaned: kind, name, base_url without a slash at its end, and api_key, all as `sync.connect` takes them."""
+
+    kind = forms.ChoiceField(label="Kind", choices=_KINDS, initial=Provider.Kind.EMMA18.value)
+    name = forms.CharField(
+        label="Name",
+        max_length=80,
+        required=False,
+        help_text="How your team calls it. Without one it takes the name of its host.",
+    )
+    base_url = forms.CharField(
+        label="Base URL",
+        max_length=500,
+        initial=EMMA18_ADDRESS,
+        widget=forms.TextInput({"inputmode": "url", "spellcheck": "false", "autocapitalize": "off"}),
+        error_messages={"required": "Enter the provider's base URL, such as https://api.example.org/v1."},
+    )
+    # A browser's password manager must not offer the person's own password here, nor keep this.
+    api_key = forms.CharField(
+        label="Key",
+        required=False,
+        widget=forms.PasswordInput({"autocomplete": "new-password", "spellcheck": "false"}),
+        help_text="Stored sealed, never shown again.",
+    )
+
+    def clean_base_url(self) -> str:
+        return checked_address(self.cleaned_data["base_url"])
+
+    def clean_api_key(self) -> str:
+        key: str = self.cleaned_data["api_key"]
+        if not key and self.data.get("kind") == Provider.Kind.EMMA18:
+            raise forms.ValidationError("Enter the key EMMA18 gave you. It begins with sk-.")
+        if len(key) > LONGEST_KEY:
+            raise forms.ValidationError(f"This is longer than any key: at most {LONGEST_KEY} characters fit.")
+        if _SPACE_OR_CONTROL.search(key):
+            raise forms.ValidationError(
+                "The key holds a space or an invisible character. Copy the key alone, without a word before it."
+            )
+        if not key.isascii():
+            raise forms.ValidationError("The key holds a character that cannot be sent. Copy it again from its source.")
+        return key
+
+    def clean(self) -> dict[str, object]:
+        if not self.cleaned_data.get("name") and "base_url" in self.cleaned_data:
+            self.cleaned_data["name"] = (urlsplit(self.cleaned_data["base_url"]).hostname or "")[:80]
+        return self.cleaned_data
+
+
+def checked_address(text: str) -> str:
+    """A base URL without a slash at its end. Raises ValidationError with what to change."""
+    if _SPACE_OR_CONTROL.search(text):
+        raise forms.ValidationError("The base URL holds a space or an invisible character. Take it out.")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise forms.ValidationError("The host or port of this base URL cannot be read. Check it for typos.") from None
+    if parts.scheme not in ("http", "https"):
+        raise forms.ValidationError("Begin the base URL with https://, or http:// for a server of your own.")
+    if not host:
+        raise forms.ValidationError("This base URL names no host. It should look like https://api.example.org/v1.")
+    if parts.username is not None or parts.password is not None:
+        raise forms.ValidationError("Leave the user name and password out of the base URL. The key has its own field.")
+    if parts.query or parts.fragment or text.endswith(("?", "#")):
+        raise forms.ValidationError("Leave out everything from the ? or # on.")
+    address = text.rstrip("/")
+    if route := _ROUTE.search(address):
+        raise forms.ValidationError(f"End the base URL before {route[0]}. What is called below it is added by itself.")
+    return address
