@@ -88,6 +88,11 @@ def visible_to(caller: Caller) -> AccessKeyQuerySet:
     return AccessKey.objects.filter(own, team=caller.team)
 
 
+def find(key: str) -> AccessKey | None:
+    """The row of a key, usable or revoked."""
+    return AccessKey.objects.filter(digest=_digest(key)).first()
+
+
 def caller_with(authorization: str) -> Caller:
     """Who comes with this Authorization header. Raises Unauthorized. One query, none if the key cannot be ours."""
     scheme, _, key = authorization.partition(" ")

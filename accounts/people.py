@@ -22,6 +22,12 @@ def add_person(*, name: str, email: str, password: str) -> User:
     return User.objects.create_user(email=email, password=password, name=name.strip())
 
 
+def set_password(user: User, password: str) -> None:
+    """Ends every session of theirs."""
+    user.set_password(password)
+    user.save(update_fields=["password"])
+
+
 @transaction.atomic
 def found_team(owner: User, *, name: str) -> Team:
     """A team with its owner and the built-in provider's row."""

@@ -41,7 +41,7 @@ def connect(team: Team, *, kind: Provider.Kind, name: str, base_url: str, api_ke
 
 
 def refresh(provider: Provider) -> int:
-    """Ask again what the provider has and offer that. Returns how many models. Raises UpstreamError, kept on its row."""
+    """Ask again what the provider has and offer that. Returns how many models. Raises UpstreamError, noting it."""
     endpoint = vault.endpoint(provider)
     try:
         listed = read_models(endpoint)

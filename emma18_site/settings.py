@@ -26,7 +26,9 @@ EMBEDDED_RUNTIME_FILE = DATA_DIR / "embedded.json"
 DEBUG = env.flag("EMMA18_DEBUG")
 PUBLIC_URL = env.web_address("EMMA18_PUBLIC_URL")
 LISTEN_HOST = env.text("EMMA18_LISTEN_HOST", "127.0.0.1")
+LISTEN_PORT = env.number("EMMA18_LISTEN_PORT", 8018, least=1, most=65535)
 LISTENS_ON_LOOPBACK_ONLY = LISTEN_HOST in ("localhost", "::1") or LISTEN_HOST.startswith("127.")
+ADDRESS = PUBLIC_URL or f"http://{f'[{LISTEN_HOST}]' if ':' in LISTEN_HOST else LISTEN_HOST}:{LISTEN_PORT}"
 
 
 def _own_names() -> list[str]:
@@ -229,6 +231,8 @@ if PUBLIC_URL.startswith("https://"):
     CSRF_COOKIE_NAME = "__Host-csrftoken"
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
+    # https ends at a proxy: without this, throttling would count everybody behind it as one address.
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
     SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     # Whether other hosts under the same domain speak https, and whether browsers may hard-code that, is for the
