@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from django.db import close_old_connections, connection
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from accounts.refusals import Refusal, RequestTimeout, TooLarge, envelope
+from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, envelope
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -134,27 +135,6 @@ async def start_events(send: Send, *, request_id: str) -> None:
 async def send_refusal(send: Send, refusal: Refusal, *, request_id: str) -> None:
     body = envelope(refusal, request_id=request_id)
     await send_json(send, body, status=refusal.status, request_id=request_id, headers=refusal.headers.items())
-
-
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> bool:
-    """Run `work` until it is done or the caller leaves, which cancels it. Returns whether it was done."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnect(receive))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-            return True
-        return False
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def in_database[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

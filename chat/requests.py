@@ -16,17 +16,16 @@ MAX_NESTING = 200  # far above any tool schema, far below what Python's own pars
 
 # Names by which other gateways and SDKs let a request choose where it goes or with whose credential. We never act on
 # them; forwarded, some provider might. Compared without case, "-" and "_".
-_DESTINATIONS_AND_CREDENTIALS = frozenset(
-    """
-    apibase apikey apitype apiurl apiversion authorization authtoken azureadtoken azureadtokenprovider azureendpoint
-    baseurl credentials customllmprovider defaultheaders endpoint endpointurl extraheaders extraquery headers
-    httpclient httpproxy litellmcredentialname litellmparams modellist openaiapikey organization organizationid project
-    projectid proxies proxy proxyurl
-    vertexcredentials vertexlocation vertexproject
-    awsaccesskeyid awsbedrockruntimeendpoint awsprofilename awsregionname awsrolename awssecretaccesskey
-    awssessiontoken awsstsendpoint awswebidentitytoken
-    """.split()
-)
+_DESTINATIONS = """
+apibase apitype apiurl apiversion azureendpoint baseurl customllmprovider endpoint endpointurl httpclient httpproxy
+litellmparams modellist proxies proxy proxyurl awsbedrockruntimeendpoint awsregionname awsstsendpoint vertexlocation
+"""
+_CREDENTIALS = """
+apikey authorization authtoken azureadtoken azureadtokenprovider credentials defaultheaders extraheaders extraquery
+headers litellmcredentialname openaiapikey organization organizationid project projectid awsaccesskeyid awsprofilename
+awsrolename awssecretaccesskey awssessiontoken awswebidentitytoken vertexcredentials vertexproject
+"""
+_NOT_FOR_CALLERS = frozenset((_DESTINATIONS + _CREDENTIALS).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def parse(raw: bytes) -> ChatRequest:
     """Raises BadRequest, with `param` where one field is at fault."""
     body = _read_object(raw)
     for name in body:
-        if name.lower().replace("_", "").replace("-", "") in _DESTINATIONS_AND_CREDENTIALS:
+        if name.lower().replace("_", "").replace("-", "") in _NOT_FOR_CALLERS:
             raise BadRequest(
                 f"{name[:64]!r} cannot be chosen in a request: providers and their keys are connected by the team's "
                 "admins. Remove it.",

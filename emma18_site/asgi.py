@@ -6,6 +6,8 @@ path and a thread for as long as a stream lasts.
 
 import asyncio
 import os
+from contextlib import suppress
+from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emma18_site.settings")
 
@@ -42,7 +44,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["path"].startswith(settings.STATIC_URL):
         await static_files(scope, receive, send)
     elif route := chat_routes.match(scope):
-        await route(scope, receive, send)
+        with suppress(ClientGone):
+            await route(scope, receive, send)
     else:
         await _django(scope, receive, send)
 
@@ -61,7 +64,7 @@ async def _django(scope: Scope, receive: Receive, send: Send) -> None:
     async def replay() -> Message:
         return pending.pop() if pending else await receive()
 
-    await django_application(scope, replay, send)
+    await django_application(cast(Any, scope), replay, cast(Any, send))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -1,0 +1,166 @@
+"""POST /api/v1/chat/completions: the door between an SDK and `completions.py`.
+
+Knows HTTP and server-sent events, and the rules of the wire that keep every SDK alive: an event is a chunk or an
+error, never a comment, an id or a named event. Knows no provider.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from django.conf import settings
+
+from accounts import keys
+from accounts.asgi import (
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    header,
+    in_database,
+    read_body,
+    send_json,
+    send_refusal,
+    start_events,
+    to_json,
+    while_connected,
+)
+from accounts.ids import bind_request_id
+from accounts.refusals import BadRequest, MethodNotAllowed, Refusal, envelope, for_status
+from chat import completions, requests
+from chat.completions import Completion, Plan
+from chat.requests import ChatRequest
+
+logger = logging.getLogger(__name__)
+
+BODY_CAP = 32 * 1024 * 1024
+# A body up to this size is read before its sender is known, which spares nearly every request a second trip to the
+# database; it is also the most that a stranger can make us hold.
+SMALL_BODY = 64 * 1024
+
+DONE = b"data: [DONE]\n\n"
+
+
+async def chat_completions(scope: Scope, receive: Receive, send: Send) -> None:
+    request_id = bind_request_id()
+    began = time.perf_counter()
+    try:
+        plan = await _admitted(scope, receive)
+        answer = _stream if plan.request.stream else _whole
+        await while_connected(receive, answer(send, plan, request_id))
+        return
+    except ClientGone:
+        return
+    except Refusal as error:
+        refusal = error
+    except Exception:
+        logger.exception("request failed")
+        refusal = for_status(500)
+    await send_refusal(send, refusal, request_id=request_id)
+    logger.info(
+        "request done",
+        extra={
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": refusal.status,
+            "code": refusal.code,
+            "ms": round((time.perf_counter() - began) * 1000, 1),
+        },
+    )
+
+
+async def _admitted(scope: Scope, receive: Receive) -> Plan:
+    """What the caller may have. A stranger hears of the key first, whatever else is wrong with the request."""
+    if scope["method"] != "POST":
+        raise MethodNotAllowed("Send a chat completion with POST.", headers={"Allow": "POST"})
+    authorization = header(scope, b"authorization")
+    length = header(scope, b"content-length")
+    if not (length.isdigit() and int(length) <= SMALL_BODY):
+        await in_database(keys.caller_with, authorization)
+    raw = await read_body(scope, receive, cap=BODY_CAP)
+    try:
+        request = requests.parse(raw)
+    except BadRequest:
+        await in_database(keys.caller_with, authorization)
+        raise
+    return await in_database(_plan, authorization, request)
+
+
+def _plan(authorization: str, request: ChatRequest) -> Plan:
+    return completions.plan(keys.caller_with(authorization), request)
+
+
+async def _whole(send: Send, plan: Plan, request_id: str) -> None:
+    reply, _ = await plan.complete(request_id=request_id)
+    await send_json(send, reply, request_id=request_id)
+
+
+async def _stream(send: Send, plan: Plan, request_id: str) -> None:
+    """Raises refusals only while a status can still be sent. Later ones are the stream's last event."""
+    completion = await plan.open(request_id=request_id)
+    try:
+        await start_events(send, request_id=request_id)
+        last = await _send_chunks(send, completion)
+    finally:
+        await completion.aclose()
+    await send({"type": "http.response.body", "body": last})
+
+
+async def _send_chunks(send: Send, completion: Completion) -> bytes:
+    """Send every chunk. Returns the event to end with: an error is never followed by [DONE]."""
+    try:
+        async with _Line(send) as line:
+            async for chunk in completion:
+                await line.send_chunk(chunk)
+        return DONE
+    except Refusal as error:
+        refusal = error
+    except Exception:
+        logger.exception("stream failed")
+        refusal = for_status(500)
+    return _event(envelope(refusal, request_id=completion.request_id))
+
+
+class _Line:
+    """The stream to one caller, kept alive by chunks without text while the model is silent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_sending = False
+        self._loop = asyncio.get_running_loop()
+        self._spoke_at = self._loop.time()
+        self._empty: dict[str, Any] = {}
+
+    async def __aenter__(self) -> "_Line":
+        self._keeping_alive = asyncio.create_task(self._keep_alive())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._keeping_alive.cancel()
+        await asyncio.wait((self._keeping_alive,))
+
+    async def send_chunk(self, chunk: dict[str, Any]) -> None:
+        if not self._empty:
+            self._empty = {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": None}]}
+        await self._say(_event(chunk))
+
+    async def _say(self, event: bytes) -> None:
+        self._is_sending = True
+        await self._send({"type": "http.response.body", "body": event, "more_body": True})
+        self._is_sending = False
+        self._spoke_at = self._loop.time()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            silent_s = self._loop.time() - self._spoke_at
+            if silent_s < settings.KEEP_ALIVE_S:
+                await asyncio.sleep(settings.KEEP_ALIVE_S - silent_s)
+            elif self._is_sending or not self._empty:  # the caller is slow to read, or has had no chunk yet
+                await asyncio.sleep(settings.KEEP_ALIVE_S)
+            else:
+                await self._say(_event(self._empty))
+
+
+def _event(data: Any) -> bytes:
+    return b"data: " + to_json(data) + b"\n\n"
