@@ -1,0 +1,40 @@
+// The message field: Enter sends, it empties when the message was taken, Escape stops the reply, / goes to it. Without it Tab and the button do.
+
+const composer = document.getElementById("composer");
+const prompt = composer?.querySelector("textarea");
+const error = document.getElementById("composer-error");
+
+function isWriting() {
+  return document.querySelector("[data-follow]") !== null;
+}
+
+function take(event) {
+  // Enter breaks the line on phones, where there is no Shift at hand, and ends a composed character elsewhere.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  event.preventDefault();
+  if (prompt.value.trim()) composer.requestSubmit();
+}
+
+function onKey(event) {
+  if (document.querySelector("dialog[open], [popover]:popover-open")) return;
+  const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "Escape" && isWriting()) {
+    document.querySelector("[data-stop] button")?.click();
+  } else if (event.key === "/" && !isTyping && prompt) {
+    event.preventDefault();
+    prompt.focus();
+  }
+}
+
+if (composer) {
+  prompt.addEventListener("keydown", take);
+  composer.addEventListener("htmx:after:request", (event) => {
+    if (!event.detail.ctx.response.raw.ok) return;
+    prompt.value = "";
+    error.replaceChildren();
+  });
+  composer.addEventListener("htmx:error", () => {
+    error.textContent = "The server cannot be reached. Your message is still here; send it again in a moment.";
+  });
+}
+document.addEventListener("keydown", onKey);
