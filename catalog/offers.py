@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 
 from accounts.callers import Caller
-from accounts.models import Team
+from accounts.models import Provider, Team
 from accounts.refusals import NotFound
 from catalog.models import Model, Offer
 
@@ -11,6 +11,16 @@ from catalog.models import Model, Offer
 def callable_models(team: Team) -> list[Model]:
     """The team's chat models with an offer that is on, by id. One query."""
     return list(team.models.callable_now().order_by("model_id"))
+
+
+def first_offers(team: Team) -> list[Offer]:
+    """For each callable model the offer that is tried first, by name of the model; the built-in model stands last."""
+    found: dict[int, Offer] = {}
+    rows = Offer.objects.filter(is_on=True, model__team=team).select_related("provider", "model")
+    for offer in rows.order_by("priority", "pk"):
+        found.setdefault(offer.model_id, offer)
+    embedded = Provider.Kind.EMBEDDED
+    return sorted(found.values(), key=lambda offer: (offer.provider.kind == embedded, offer.model.name.lower()))
 
 
 def model(caller: Caller, model_id: str) -> Model:

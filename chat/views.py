@@ -1,11 +1,150 @@
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+"""Pages of the playground. Replies are followed through chat/follow.py."""
 
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import Membership
 from accounts.policies import CallerRequest, signed_in
+from accounts.refusals import Refusal
+from chat import conversations, generations, thread
+from chat.forms import PromptForm
+from chat.models import Conversation, Turn
+
+Role = Membership.Role
+
+
+def _context(request: CallerRequest, current: Conversation | None) -> dict[str, Any]:
+    models = thread.choosable(request.caller.team)
+    turns = conversations.thread(current) if current else []
+    groups, older = thread.listed(request.caller, current=current)
+    return {
+        "conversations": groups,
+        "older": older,
+        "conversation": current,
+        "turns": thread.shown(turns, model_names=thread.names(models)),
+        "is_writing": any(turn.is_unfinished for turn in turns),
+        "models": models,
+        "model_id": thread.chosen_model(models, asked=request.GET.get("model", ""), current=current),
+        "prompt": "",
+        "may_write": request.caller.has_role(Role.MEMBER),
+    }
 
 
 @require_GET
 @signed_in()
 def playground(request: CallerRequest) -> HttpResponse:
-    return render(request, "chat/playground.html", {})
+    return render(request, "chat/playground.html", _context(request, None))
+
+
+@require_GET
+@signed_in()
+def conversation(request: CallerRequest, public_id: str) -> HttpResponse:
+    current = conversations.conversation(request.caller, public_id)
+    return render(request, "chat/playground.html", _context(request, current))
+
+
+@require_GET
+@signed_in()
+def older_conversations(request: CallerRequest) -> HttpResponse:
+    """The next page of the list, put in the place of the link that asked for it."""
+    groups, older = thread.listed(request.caller, current=None, before=request.GET.get("before", ""))
+    return render(request, "chat/playground.html#conversation-list", {"conversations": groups, "older": older})
+
+
+@require_POST
+@signed_in(Role.MEMBER)
+def start_conversation(request: CallerRequest) -> HttpResponse:
+    form = PromptForm(request.POST)
+    try:
+        if not form.is_valid():
+            return _refused(request, None, form.sentence(), status=422)
+        reply = conversations.start(
+            request.caller, prompt=form.cleaned_data["prompt"], model_id=form.cleaned_data["model"]
+        )
+    except Refusal as refusal:
+        return _refused(request, None, refusal.detail, status=refusal.status)
+    generations.start(reply)
+    return _go(request, reverse("conversation", args=[reply.conversation.public_id]))
+
+
+@require_POST
+@signed_in(Role.MEMBER)
+def add_turn(request: CallerRequest, public_id: str) -> HttpResponse:
+    current = conversations.conversation(request.caller, public_id)
+    form = PromptForm(request.POST)
+    try:
+        if not form.is_valid():
+            return _refused(request, current, form.sentence(), status=422)
+        reply = conversations.add(
+            request.caller, public_id, prompt=form.cleaned_data["prompt"], model_id=form.cleaned_data["model"]
+        )
+    except Refusal as refusal:
+        return _refused(request, current, refusal.detail, status=refusal.status)
+    generations.start(reply)
+    return _written(request, reply)
+
+
+@require_POST
+@signed_in(Role.MEMBER)
+def retry_turn(request: CallerRequest, public_id: str) -> HttpResponse:
+    reply = conversations.retry(request.caller, public_id)
+    generations.start(reply)
+    return _go(request, reverse("conversation", args=[reply.conversation.public_id]))
+
+
+@require_POST
+@signed_in(Role.MEMBER)
+def stop_turn(request: CallerRequest, public_id: str) -> HttpResponse:
+    """The stream that follows the reply shows the end; without JavaScript the page does after its reload."""
+    reply = conversations.stop(request.caller, public_id)
+    generations.stop(reply)
+    if request.htmx:
+        return HttpResponse(status=204)
+    return redirect("conversation", reply.conversation.public_id)
+
+
+@require_POST
+@signed_in()
+def rename_conversation(request: CallerRequest, public_id: str) -> HttpResponse:
+    renamed = conversations.rename(request.caller, public_id, title=request.POST.get("title", ""))
+    return _go(request, reverse("conversation", args=[renamed.public_id]))
+
+
+@require_POST
+@signed_in()
+def delete_conversation(request: CallerRequest, public_id: str) -> HttpResponse:
+    conversations.delete(request.caller, public_id)
+    return _go(request, reverse("playground"))
+
+
+def _go(request: CallerRequest, url: str) -> HttpResponse:
+    if request.htmx:
+        return HttpResponse(headers={"HX-Redirect": url})
+    return redirect(url)
+
+
+def _written(request: CallerRequest, reply: Turn) -> HttpResponse:
+    """The new prompt and its reply, to be put under the thread."""
+    if not request.htmx:
+        return redirect("conversation", reply.conversation.public_id)
+    turns = [turn for turn in (reply.parent, reply) if turn is not None]
+    names = thread.names(thread.choosable(request.caller.team))
+    return render(request, "chat/playground.html#exchange", {"turns": thread.shown(turns, model_names=names)})
+
+
+def _refused(request: CallerRequest, current: Conversation | None, sentence: str, *, status: int) -> HttpResponse:
+    """The sentence at the composer, with what was typed still in it."""
+    if request.htmx:
+        # htmx leaves 400 and 404 to the page as a whole; here they are about what was typed.
+        status = 422 if status in (400, 404) else status
+        return render(request, "chat/playground.html#composer-error", {"composer_error": sentence}, status=status)
+    context = _context(request, current) | {
+        "composer_error": sentence,
+        "prompt": request.POST.get("prompt", ""),
+        "model_id": request.POST.get("model", ""),
+    }
+    return render(request, "chat/playground.html", context, status=status)

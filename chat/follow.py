@@ -1,0 +1,142 @@
+"""The stream by which a page follows a reply: from memory in the process that writes it, else from the row.
+
+Server-sent events for our own pages (the API's stream is in asgi.py). Every event's id is `END.OFFSET`: the page holds
+blocks up to END and text up to OFFSET, in characters. A page that reconnects sends the last id back and misses nothing.
+  text   what comes after OFFSET, plain
+  block  a finished block as HTML, taking the place of the plain text before its END
+  end    the finished turn as HTML
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from django.db.models.functions import Substr
+
+from accounts import policies
+from accounts.asgi import Receive, Scope, Send, header, in_database, send_refusal, while_connected
+from accounts.ids import bind_request_id
+from accounts.refusals import MethodNotAllowed, Refusal, Unauthorized
+from chat import conversations, generations, thread
+from chat.markdown import Block
+from chat.models import Turn
+
+POLL_S = 0.25
+KEEP_ALIVE_S = 15.0
+
+_POSITION = re.compile(r"(\d{1,9})\.(\d{1,9})")
+
+
+@dataclass
+class Position:
+    """How far a page has come: blocks up to `end`, text up to `offset`."""
+
+    end: int
+    offset: int
+
+    @classmethod
+    def parse(cls, value: str) -> "Position":
+        match = _POSITION.fullmatch(value)
+        return cls(*map(int, match.groups())) if match else cls(0, 0)
+
+    def advance(self, text: str, blocks: list[Block]) -> bytes:
+        """The events for text after `offset` and blocks after `end`."""
+        events = []
+        if text:
+            self.offset += len(text)
+            events.append(self._event("text", text))
+        for end, html in blocks:
+            if end > self.end:
+                self.end = end
+                events.append(self._event("block", html))
+        return b"".join(events)
+
+    def _event(self, name: str, data: str) -> bytes:
+        return event(name, data, id=f"{self.end}.{self.offset}")
+
+
+def event(name: str, data: str, *, id: str) -> bytes:
+    lines = "".join(f"data: {line}\n" for line in data.replace("\r", "").split("\n"))
+    return f"id: {id}\nevent: {name}\n{lines}\n".encode()
+
+
+async def follow(scope: Scope, receive: Receive, send: Send, public_id: str) -> None:
+    """GET: the events of one reply until it is finished. Private to those who may read the conversation."""
+    request_id = bind_request_id()
+    try:
+        if scope["method"] != "GET":
+            raise MethodNotAllowed("A reply is followed with GET.", headers={"allow": "GET"})
+        turn = await in_database(_readable_turn, header(scope, b"cookie"), public_id)
+    except Refusal as refusal:
+        await send_refusal(send, refusal, request_id=request_id)
+        return
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    position = Position.parse(header(scope, b"last-event-id") or query.get("from", [""])[0])
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"text/event-stream; charset=utf-8"),
+                (b"cache-control", b"no-cache, no-transform"),
+                (b"x-accel-buffering", b"no"),
+                (b"x-content-type-options", b"nosniff"),
+                (b"x-request-id", request_id.encode()),
+            ],
+        }
+    )
+    await while_connected(receive, _send_events(send, turn, position))
+
+
+async def _send_events(send: Send, turn: Turn, position: Position) -> None:
+    async for events in _events(turn, position):
+        await send({"type": "http.response.body", "body": events, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _events(turn: Turn, position: Position) -> AsyncIterator[bytes]:
+    while True:
+        if generation := generations.running(turn.public_id):
+            async for events in _from_memory(generation, position):
+                yield events
+        row = await in_database(_row_after, turn, position.offset)
+        if row is None:
+            return  # deleted meanwhile: nothing more to say
+        text, blocks, is_unfinished = row
+        if is_unfinished:
+            yield position.advance(text, blocks) or b": quiet\n\n"
+            await asyncio.sleep(POLL_S)
+            continue
+        html = await in_database(thread.finished_turn_html, turn.public_id)
+        yield event("end", html, id=f"{position.end}.{position.offset}")
+        return
+
+
+async def _from_memory(generation: generations.Generation, position: Position) -> AsyncIterator[bytes]:
+    while not generation.is_over:
+        change = generation.next_change()
+        if events := position.advance(generation.text.after(position.offset), generation.blocks):
+            yield events
+        try:
+            await asyncio.wait_for(change.wait(), KEEP_ALIVE_S)
+        except TimeoutError:
+            yield b": quiet\n\n"
+
+
+def _readable_turn(cookie: str, public_id: str) -> Turn:
+    caller = policies.caller_with_session(cookie)
+    if caller is None:
+        raise Unauthorized("You are logged out. Log in and open the conversation again.", code="logged_out")
+    return conversations.reply(caller, public_id)
+
+
+def _row_after(turn: Turn, offset: int) -> tuple[str, list[Block], bool] | None:
+    """What the row holds past `offset`, and whether it is still being written."""
+    conversations.interrupt_lapsed(Turn.objects.filter(pk=turn.pk))
+    row = Turn.objects.filter(pk=turn.pk).values_list(Substr("text", offset + 1), "blocks", "state").first()
+    if row is None:
+        return None
+    text, blocks, state = row
+    return text or "", [(end, html) for end, html in blocks], state in Turn.UNFINISHED
