@@ -200,7 +200,7 @@ class Provider:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()
-        body = json.loads(text) if text else None
+        body: Any = json.loads(text) if text else None
         peer = request.transport.get_extra_info("peername") if request.transport else ("", 0)
         headers = {name.lower(): value for name, value in request.headers.items()}
         self._note(received=Received(request.path, headers, body, peer))
@@ -280,7 +280,8 @@ class Provider:
 
 def _steps(behaviour: Behaviour, body: dict[str, Any]) -> list[Step]:
     frames = [_frame(chunk) for chunk in _chunks(behaviour, body)] + [DONE]
-    return STREAM_FAULTS.get(behaviour.fault, lambda frames, b: frames)(frames, behaviour)
+    fault = STREAM_FAULTS.get(behaviour.fault)
+    return fault(frames, behaviour) if fault else [*frames]
 
 
 def _chunks(behaviour: Behaviour, body: dict[str, Any]) -> Iterator[dict[str, Any]]:

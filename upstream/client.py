@@ -33,6 +33,7 @@ KEEP_LOCAL_S = 4.0
 REFUSAL_BYTES = 64 << 10
 REFUSAL_S = 5.0
 WRITTEN_AT_ONCE_BYTES = 1 << 20
+HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +128,12 @@ class KeptTransport(httpx.AsyncBaseTransport):
                 answer = await self._session.request(
                     request.method,
                     _yarl(str(request.url)),
-                    data=await _payload(request),
-                    headers=dict(request.headers),
+                    data=_payload(request),
+                    headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(connect=limits.connect_s),
                 )
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise _no_answer(error, request.url, limits) from error
         body = Body(answer, limits=limits, deadline=started + limits.total_s)
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=body, request=request)
@@ -268,6 +269,8 @@ def _no_answer(error: Exception, url: httpx.URL, limits: Limits) -> Unreachable 
         case TimeoutError():
             within_s = min(limits.first_byte_s, limits.total_s)
             return TimedOut(f"The provider did not answer within {within_s:g} s.", may_have_billed=True)
+        case aiohttp.InvalidURL() | UnicodeError():
+            return Unreachable(f"The host {url.host} of the provider's base URL cannot be called.")
         case aiohttp.ClientResponseError():
             return Garbled("The provider's answer was not HTTP.")
         case _:
@@ -294,7 +297,8 @@ def _url(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except httpx.InvalidURL:
         raise Unreachable("The provider's base URL is not a URL.") from None
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
+    is_callable = url.scheme in ("http", "https") and url.host and _port(url) <= HIGHEST_PORT
+    if not is_callable or url.userinfo or url.query or url.fragment:
         raise Unreachable(
             "The provider's base URL cannot be called. It has the form https://host/v1, with no user, query or #."
         )
@@ -306,9 +310,9 @@ def _yarl(text: str) -> yarl.URL:
     return yarl.URL(text, encoded=True)
 
 
-async def _payload(request: httpx.Request) -> bytes | io.BytesIO | None:
-    assert isinstance(request.stream, httpx.AsyncByteStream)
-    content = b"".join([part async for part in request.stream])
+def _payload(request: httpx.Request) -> bytes | io.BytesIO | None:
+    assert isinstance(request.stream, httpx.ByteStream)
+    content = b"".join(request.stream)
     # aiohttp warns of large bytes, which it would write in one go; from a file it writes in pieces.
     return io.BytesIO(content) if len(content) > WRITTEN_AT_ONCE_BYTES else content or None
 
