@@ -1,5 +1,6 @@
 """The providers a team is connected to, as its Providers page shows them. Knows no key; writes nothing."""
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,7 +51,17 @@ def find(caller: Caller, public_id: str) -> Provider:
 
 
 def is_embedded_running() -> bool:
-    return runtime.read(Path(settings.EMBEDDED_RUNTIME_FILE)) is not None
+    """Whether the process that left the runtime file is alive: one that was killed leaves its file behind."""
+    running = runtime.read(Path(settings.EMBEDDED_RUNTIME_FILE))
+    if running is None:
+        return False
+    try:
+        os.kill(running.pid, 0)  # asks only
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, under another account
+        return True
+    return True
 
 
 def _connection(provider: Provider, model_count: int) -> Connection:
