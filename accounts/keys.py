@@ -15,7 +15,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.callers import Caller
-from accounts.models import AccessKey, AccessKeyQuerySet, Membership
+from accounts.models import AccessKey, AccessKeyQuerySet, Membership, Team, User
+from accounts.prepared import Prepared
 from accounts.refusals import BadRequest, NotFound, Unauthorized
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -93,21 +94,47 @@ def find(key: str) -> AccessKey | None:
     return AccessKey.objects.filter(digest=_digest(key)).first()
 
 
+_KEY = ("id", "public_id", "last_used_at")
+_TEAM = ("id", "public_id", "name")
+_OWNER = ("id", "email", "name")
+_USABLE_BY_DIGEST = Prepared(
+    lambda digest: (
+        AccessKey.objects.usable()
+        .filter(digest=digest)
+        .values_list(
+            *_KEY,
+            *(f"team__{name}" for name in _TEAM),
+            *(f"owner__{name}" for name in _OWNER),
+            "team__memberships__role",
+        )
+    ),
+    digest="<digest>",
+)
+
+
 def caller_with(authorization: str) -> Caller:
     """Who comes with this Authorization header. Raises Unauthorized. One query, none if the key cannot be ours."""
     scheme, _, key = authorization.partition(" ")
     key = key.strip()
     if not key or scheme.lower() != "bearer":
         raise Unauthorized("No access key was sent. Send the header 'Authorization: Bearer sk-…' with a key of yours.")
-    row = None
-    if has_valid_shape(key):
-        row = AccessKey.objects.usable().select_related("team", "owner").filter(digest=_digest(key)).first()
-    if row is None:
+    found = _USABLE_BY_DIGEST.rows(digest=_digest(key)) if has_valid_shape(key) else []
+    if not found:
         raise Unauthorized(
             "This access key is invalid or was revoked. Create one under Keys and send it as a bearer key."
         )
+    *values, role = found[0]
+    access_key = AccessKey.from_db("default", _KEY, values[:3])
+    _note_use(access_key)
+    return Caller(
+        user=User.from_db("default", _OWNER, values[6:]),
+        team=Team.from_db("default", _TEAM, values[3:6]),
+        role=Membership.Role(role),
+        access_key=access_key,
+    )
+
+
+def _note_use(access_key: AccessKey) -> None:
     now = timezone.now()
-    if row.last_used_at is None or now - row.last_used_at > LAST_USED_EVERY:
-        AccessKey.objects.filter(pk=row.pk).update(last_used_at=now)
-    membership = Membership.objects.get(team=row.team, user=row.owner)
-    return Caller(user=row.owner, team=row.team, role=Membership.Role(membership.role), access_key=row)
+    if access_key.last_used_at is None or now - access_key.last_used_at > LAST_USED_EVERY:
+        AccessKey.objects.filter(pk=access_key.pk).update(last_used_at=now)
