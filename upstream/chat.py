@@ -52,7 +52,7 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
             next_chunk = await self._next()
         except UpstreamError as error:
             await self.aclose()
-            raise Interrupted(error.reason) from error
+            raise Interrupted(error.reason) from None
         if next_chunk is None:
             await self.aclose()
             raise StopAsyncIteration

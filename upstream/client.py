@@ -26,10 +26,9 @@ from upstream.errors import AddressBlocked, Garbled, TimedOut, Unreachable, Upst
 
 USER_AGENT = "emma18/0.1.0"
 MAX_CONNECTIONS = 2000
-# Shorter than what common servers keep an idle connection for (Node and uvicorn 5 s, llama.cpp 5 s), so that
-# a request does not meet a connection that is just being closed. Remote ones gain a TLS handshake by more.
-KEEP_REMOTE_S = 15.0
-KEEP_LOCAL_S = 4.0
+# Shorter than the idle time of most servers (nginx 75 s, many gateways 60 s): a request that meets a connection
+# just being closed is lost.
+KEPT_IDLE_S = 15.0
 REFUSAL_BYTES = 64 << 10
 REFUSAL_S = 5.0
 WRITTEN_AT_ONCE_BYTES = 1 << 20
@@ -80,7 +79,7 @@ class Body(httpx.AsyncByteStream):
         try:
             data = await self._answer.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise self._broken(error) from error
+            raise self._broken(error) from None
         if data:
             return data
         self._alarm.cancel()
@@ -108,9 +107,13 @@ class Body(httpx.AsyncByteStream):
 class KeptTransport(httpx.AsyncBaseTransport):
     """Connections of one event loop. Raises upstream errors; follows no redirect and reads no proxy settings."""
 
-    def __init__(self, make_socket: Callable[[egress.AddressInfo], socket.socket], *, keep_s: float) -> None:
+    def __init__(self, make_socket: Callable[[egress.AddressInfo], socket.socket], *, keeps_connections: bool) -> None:
         connector = aiohttp.TCPConnector(
-            ssl=_tls(), socket_factory=make_socket, limit=MAX_CONNECTIONS, keepalive_timeout=keep_s
+            ssl=_tls(),
+            socket_factory=make_socket,
+            limit=MAX_CONNECTIONS,
+            keepalive_timeout=KEPT_IDLE_S if keeps_connections else None,
+            force_close=not keeps_connections,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -134,7 +137,8 @@ class KeptTransport(httpx.AsyncBaseTransport):
                     timeout=aiohttp.ClientTimeout(connect=limits.connect_s),
                 )
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            raise _no_answer(error, request.url, limits) from error
+            # Without the cause: its text may quote what the provider sent, and its repr our headers.
+            raise _no_answer(error, request.url, limits) from None
         body = Body(answer, limits=limits, deadline=started + limits.total_s)
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=body, request=request)
 
@@ -225,8 +229,9 @@ def _kept_transport(endpoint: Endpoint) -> KeptTransport:
 
 def _new_transport(*, is_local: bool) -> KeptTransport:
     if is_local:
-        return KeptTransport(egress.loopback_socket, keep_s=KEEP_LOCAL_S)
-    return KeptTransport(egress.guarded_socket, keep_s=KEEP_REMOTE_S)
+        # llama.cpp closes after a stream without saying so, and a new connection on loopback costs nothing.
+        return KeptTransport(egress.loopback_socket, keeps_connections=False)
+    return KeptTransport(egress.guarded_socket, keeps_connections=True)
 
 
 async def _raise_unless_answered(response: httpx.Response, endpoint: Endpoint) -> None:
@@ -257,8 +262,9 @@ def _no_answer(error: Exception, url: httpx.URL, limits: Limits) -> Unreachable 
             return AddressBlocked(blocked.address)
         case aiohttp.ClientConnectorDNSError():
             return Unreachable(f"The host {url.host} was not found.")
-        case aiohttp.ClientConnectorCertificateError():
-            return Unreachable(f"The TLS certificate of {url.host} was not accepted.")
+        case aiohttp.ClientConnectorCertificateError(certificate_error=why):
+            words = getattr(why, "verify_message", "it does not match")
+            return Unreachable(f"The TLS certificate of {url.host} was not accepted: {words}.")
         case aiohttp.ClientConnectorSSLError():
             return Unreachable(f"No TLS connection to {url.host} came about. Should its base URL begin with http?")
         case aiohttp.ConnectionTimeoutError():

@@ -36,6 +36,15 @@ async def test_connections_are_kept(provider, endpoint):
     assert len({received.peer for received in provider.requests}) == 1
 
 
+async def test_connections_to_the_built_in_provider_are_not_kept(provider):
+    local = Endpoint(provider.base_url, provider.key, is_local=True)
+
+    for _ in range(2):
+        await chat.complete(local, ask("plain"), request_id="req_1")
+
+    assert len({received.peer for received in provider.requests}) == 2
+
+
 async def test_after_closing_a_call_opens_new_connections(provider, endpoint):
     await chat.complete(endpoint, ask("plain"), request_id="req_1")
     await client.close()
@@ -90,7 +99,7 @@ async def test_a_certificate_nobody_vouches_for_is_refused(self_signed):
     port = server.sockets[0].getsockname()[1]
 
     async with server:
-        with pytest.raises(Unreachable, match="TLS certificate of 127.0.0.1 was not accepted"):
+        with pytest.raises(Unreachable, match="TLS certificate of 127.0.0.1 was not accepted: self-signed"):
             await chat.complete(Endpoint(f"https://127.0.0.1:{port}/v1", "k"), ask("any"), request_id="req_1")
 
 
