@@ -25,7 +25,6 @@ def main() -> NoReturn:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    os.nice(5)  # the pages go first
     token = secrets.token_urlsafe(32)
     try:
         server = model.serve(token)
