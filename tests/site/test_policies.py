@@ -1,0 +1,153 @@
+"""Who may come through which door: every route declares a policy, and five people knock at every page."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts import keys
+from chat import asgi as chat_routes
+from chat import conversations
+from tests.conftest import signed_in
+
+LOGIN = "login"  # 302 to the login page; every other 302 is an action done or a page that sends on
+PEOPLE = ("anonymous", "alice", "bob", "vera", "charlie")
+# Route: method, path, and what the stranger without a session, owner, member, viewer and the owner of another team get.
+# {key}, {conversation} and {turn} are bob's, {provider} is Northlight's; forms are sent with a title and nothing else.
+PAGES: dict[str, tuple[str, str, tuple[int | str, ...]]] = {
+    "home": ("GET", "/", (LOGIN, 302, 302, 302, 302)),
+    "welcome": ("GET", "/welcome/", (LOGIN, 200, 200, 200, 200)),
+    "scheme": ("POST", "/scheme/", (302, 302, 302, 302, 302)),
+    "healthz": ("GET", "/healthz", (200, 200, 200, 200, 200)),
+    "readyz": ("GET", "/readyz", (200, 200, 200, 200, 200)),
+    "account_login": ("GET", "/account/login/", (200, 302, 302, 302, 302)),
+    "account_logout": ("GET", "/account/logout/", (LOGIN, 200, 200, 200, 200)),
+    "account_signup": ("GET", "/account/signup/", (200, 302, 302, 302, 302)),
+    "account_inactive": ("GET", "/account/inactive/", (200, 200, 200, 200, 200)),
+    "account_change_password": ("GET", "/account/password/change/", (LOGIN, 200, 200, 200, 200)),
+    "account_reset_password": ("GET", "/account/password/reset/", (200, 200, 200, 200, 200)),
+    "account_reset_password_done": ("GET", "/account/password/reset/done/", (200, 200, 200, 200, 200)),
+    "account_reset_password_from_key": ("GET", "/account/password/reset/key/1-a/", (200, 200, 200, 200, 200)),
+    "account_reset_password_from_key_done": ("GET", "/account/password/reset/key/done/", (200, 200, 200, 200, 200)),
+    "playground": ("GET", "/chat/", (LOGIN, 200, 200, 200, 200)),
+    "conversation-list": ("GET", "/chat/list/", (LOGIN, 200, 200, 200, 200)),
+    "start-conversation": ("POST", "/chat/start/", (LOGIN, 422, 422, 403, 422)),
+    "conversation": ("GET", "/chat/{conversation}/", (LOGIN, 404, 200, 404, 404)),
+    "add-turn": ("POST", "/chat/{conversation}/add/", (LOGIN, 404, 422, 403, 404)),
+    "rename-conversation": ("POST", "/chat/{conversation}/rename/", (LOGIN, 404, 302, 404, 404)),
+    "delete-conversation": ("POST", "/chat/{conversation}/delete/", (LOGIN, 404, 302, 404, 404)),
+    "stop-turn": ("POST", "/chat/turns/{turn}/stop/", (LOGIN, 404, 302, 403, 404)),
+    "retry-turn": ("POST", "/chat/turns/{turn}/retry/", (LOGIN, 404, 409, 403, 404)),
+    "keys": ("GET", "/keys/", (LOGIN, 200, 200, 200, 200)),
+    "create-key": ("POST", "/keys/create/", (LOGIN, 422, 422, 403, 422)),
+    "revoke-key": ("POST", "/keys/{key}/revoke/", (LOGIN, 302, 302, 404, 404)),
+    "providers": ("GET", "/providers/", (LOGIN, 200, 200, 200, 200)),
+    "connect-provider": ("POST", "/providers/connect/", (LOGIN, 422, 403, 403, 422)),
+    "test-provider": ("POST", "/providers/test/", (LOGIN, 422, 403, 403, 422)),
+    "refresh-provider": ("POST", "/providers/{provider}/refresh/", (LOGIN, 502, 403, 403, 404)),
+    "remove-provider": ("POST", "/providers/{provider}/remove/", (LOGIN, 409, 403, 403, 404)),
+}
+API = {"api_models", "api_model"}
+
+
+def routes(patterns: list[URLPattern | URLResolver] | None = None) -> Iterator[URLPattern]:
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns)
+        else:
+            yield pattern
+
+
+@pytest.fixture
+def things(alice, bob) -> dict[str, str]:
+    """Public ids of what bob and his team have."""
+    reply = conversations.start(bob, prompt="Hello", model_id="embedded/smollm2-135m-instruct")
+    return {
+        "key": keys.issue(bob, name="laptop")[0].public_id,
+        "provider": bob.team.providers.get().public_id,
+        "conversation": reply.conversation.public_id,
+        "turn": reply.public_id,
+    }
+
+
+def knock(browser: Client, method: str, path: str):
+    return browser.post(path, {"title": "Renamed"}) if method == "POST" else browser.get(path)
+
+
+def test_every_view_declares_who_may_come_in():
+    silent = [route.name for route in routes() if not getattr(route.callback, "policy", "")]
+
+    assert silent == []
+
+
+def test_every_streaming_route_declares_who_may_come_in():
+    assert chat_routes.ROUTES
+    assert all(route.policy for route in chat_routes.ROUTES)
+
+
+def test_every_page_is_in_the_table_of_who_gets_what():
+    assert {route.name for route in routes()} == PAGES.keys() | API
+
+
+def test_doors_open_to_everybody_say_why():
+    reasons = [route.callback.policy for route in routes() if route.callback.policy.startswith("anonymous")]
+
+    assert reasons
+    assert all(re.fullmatch(r"anonymous: \w.{15,}", reason) for reason in reasons), reasons
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("who", PEOPLE)
+def test_each_person_gets_what_their_role_allows(request, who, page, things, charlie, vera):
+    method, path, expected = PAGES[page]
+    browser = Client() if who == "anonymous" else signed_in(request.getfixturevalue(who))
+
+    answer = knock(browser, method, path.format(**things))
+
+    is_to_login = answer.status_code == 302 and answer.headers["location"].startswith("/account/login/")
+    assert (LOGIN if is_to_login else answer.status_code) == expected[PEOPLE.index(who)]
+
+
+@pytest.mark.parametrize("page", [page for page, (_, path, _) in PAGES.items() if "{" in path])
+def test_what_belongs_to_another_team_looks_like_what_does_not_exist(page, things, charlie):
+    method, path, _ = PAGES[page]
+    browser = signed_in(charlie)
+
+    theirs = knock(browser, method, path.format(**things))
+    absent = knock(browser, method, path.format(**dict.fromkeys(things, "absent")))
+
+    assert theirs.status_code == absent.status_code == 404
+    assert without_ids(theirs.text) == without_ids(absent.text)
+
+
+def without_ids(text: str) -> str:
+    return re.sub(r'"X-CSRFToken": "\w+"|value="\w{64}"|req_\w{26}', "", text)
+
+
+@pytest.mark.parametrize("page", [page for page, (method, _, _) in PAGES.items() if method == "POST"])
+def test_action_from_another_site_is_refused(page, things, bob):
+    _, path, _ = PAGES[page]
+    forged = Client(enforce_csrf_checks=True)
+    forged.force_login(bob.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    answer = forged.post(path.format(**things))
+
+    assert answer.status_code == 403
+    assert "This form was open for too long" in answer.text
+
+
+@pytest.mark.parametrize("page", [page for page, (method, _, _) in PAGES.items() if method == "POST"])
+def test_action_is_not_taken_from_a_link(page, things, bob):
+    _, path, _ = PAGES[page]
+
+    assert signed_in(bob).get(path.format(**things)).status_code == 405
+
+
+@pytest.mark.parametrize("page", ["account_login", "account_logout", "account_change_password", "home"])
+def test_forms_on_pages_are_guarded_too(page, alice):
+    forged = Client(enforce_csrf_checks=True)
+    forged.force_login(alice.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+
+    assert forged.post(PAGES[page][1]).status_code == 403
