@@ -133,8 +133,11 @@ def retry(caller: Caller, public_id: str, *, model_id: str | None = None) -> Tur
     _checked(caller, "again", model_id)
     with transaction.atomic():
         found = _locked(earlier.conversation)
-        if found.turns.filter(state__in=Turn.UNFINISHED).exists():
+        newest = found.turns.order_by("pk").last()
+        if newest is None or newest.is_unfinished:
             raise Conflict("A reply is being written already.")
+        if newest.parent_id != earlier.parent_id:
+            raise Conflict("The conversation went on after this reply. Ask again below instead.")
         return _reply_to(earlier.parent, found, model_id)
 
 

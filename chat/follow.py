@@ -2,18 +2,21 @@
 
 Server-sent events for our own pages (the API's stream is in asgi.py). Every event's id is `END.OFFSET`: the page holds
 blocks up to END and text up to OFFSET, in characters. A page that reconnects sends the last id back and misses nothing.
-  text   what comes after OFFSET, plain
-  block  a finished block as HTML, taking the place of the plain text before its END
-  end    the finished turn as HTML
+  text      what comes after OFFSET, plain
+  block     a finished block as HTML, taking the place of the plain text before its END
+  progress  the figures so far as HTML
+  end       the finished turn as HTML
 """
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from django.db.models.functions import Substr
+from django.utils.html import format_html_join
 
 from accounts import policies
 from accounts.asgi import Receive, Scope, Send, header, in_database, send_refusal, while_connected
@@ -25,6 +28,7 @@ from chat.models import Turn
 
 POLL_S = 0.25
 KEEP_ALIVE_S = 15.0
+PROGRESS_EVERY_S = 0.5
 
 _POSITION = re.compile(r"(\d{1,9})\.(\d{1,9})")
 
@@ -54,7 +58,10 @@ class Position:
         return b"".join(events)
 
     def _event(self, name: str, data: str) -> bytes:
-        return event(name, data, id=f"{self.end}.{self.offset}")
+        return event(name, data, id=str(self))
+
+    def __str__(self) -> str:
+        return f"{self.end}.{self.offset}"
 
 
 def event(name: str, data: str, *, id: str) -> bytes:
@@ -110,19 +117,33 @@ async def _events(turn: Turn, position: Position) -> AsyncIterator[bytes]:
             await asyncio.sleep(POLL_S)
             continue
         html = await in_database(thread.finished_turn_html, turn.public_id)
-        yield event("end", html, id=f"{position.end}.{position.offset}")
+        yield event("end", html, id=str(position))
         return
 
 
 async def _from_memory(generation: generations.Generation, position: Position) -> AsyncIterator[bytes]:
+    said_at = 0.0
     while not generation.is_over:
         change = generation.next_change()
         if events := position.advance(generation.text.after(position.offset), generation.blocks):
+            if time.monotonic() - said_at > PROGRESS_EVERY_S:
+                said_at = time.monotonic()
+                events += event("progress", _figures(generation), id=str(position))
             yield events
         try:
             await asyncio.wait_for(change.wait(), KEEP_ALIVE_S)
         except TimeoutError:
             yield b": quiet\n\n"
+
+
+def _figures(generation: generations.Generation) -> str:
+    """The receipt so far. A provider sends about a token a chunk; the exact counts come with the end."""
+    first_s = generation.first_token_s or 0.0
+    writing_s = generation.elapsed_s - first_s
+    figures = [f"about {generation.chunks:,} tokens so far", f"{first_s:.2f} s to first token"]
+    if writing_s > 1:
+        figures.append(f"{generation.chunks / writing_s:.0f} tokens/s")
+    return format_html_join("", "<span>{}</span>", ((figure,) for figure in figures))
 
 
 def _readable_turn(cookie: str, public_id: str) -> Turn:

@@ -117,11 +117,18 @@ class Generation:
         self.text = ReplyText()
         self.blocks: list[markdown.Block] = []
         self.is_over = False
+        self.chunks = 0
+        self.first_token_s: float | None = None
+        self._began = time.monotonic()
         self._changed = asyncio.Event()
         self._receiving: asyncio.Task[None] | None = None
         self._ending: tuple[State, str] | None = None
         self._facts: dict[str, Any] = {}
         self._parse_at = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._began
 
     def next_change(self) -> asyncio.Event:
         """Set when something changes after this call: take it, look, then wait for it."""
@@ -151,7 +158,7 @@ class Generation:
             self._notify()
 
     async def _write(self, turn: Turn) -> None:
-        began = saved_at = time.monotonic()
+        saved_at = time.monotonic()
         saved_length = 0
         self._receiving = asyncio.create_task(self._receive(turn))
         if self._ending:
@@ -173,7 +180,7 @@ class Generation:
                 "model": turn.model_id,
                 "state": state.value,
                 "characters": self.text.length,
-                "ms": round((time.monotonic() - began) * 1000),
+                "ms": round(self.elapsed_s * 1000),
             },
         )
 
@@ -186,7 +193,10 @@ class Generation:
         try:
             async for chunk in completion:
                 for delta in _deltas(chunk):
-                    self._facts.setdefault("first_token_at", timezone.now())
+                    if self.first_token_s is None:
+                        self.first_token_s = self.elapsed_s
+                        self._facts["first_token_at"] = timezone.now()
+                    self.chunks += 1
                     self.text.append(delta)
                     self._notify()
         finally:

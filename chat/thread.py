@@ -112,7 +112,7 @@ def _shown(turn: Turn, model_name: str, *, is_superseded: bool, is_newest: bool)
         created_at=turn.created_at,
         receipt=_receipt(turn),
         is_unfinished=turn.is_unfinished,
-        is_retryable=is_newest and turn.state in (Turn.State.STOPPED, Turn.State.FAILED, Turn.State.INTERRUPTED),
+        is_retryable=is_newest and not turn.is_unfinished and turn.role == Turn.Role.ASSISTANT,
         is_superseded=is_superseded,
     )
 
@@ -130,7 +130,7 @@ def _receipt(turn: Turn) -> Receipt:
     )
 
 
-def listed(caller: Caller, *, current: Conversation | None, before: str = "") -> tuple[list[ConversationGroup], str]:
+def listed(caller: Caller, *, current_id: str, before: str) -> tuple[list[ConversationGroup], str]:
     """A page of the caller's conversations, newest first, grouped by day, and the cursor for older ones or ''."""
     rows = conversations.newest_first(caller, before=before, limit=PAGE + 1)
     writing = conversations.being_written(rows)
@@ -138,7 +138,7 @@ def listed(caller: Caller, *, current: Conversation | None, before: str = "") ->
         ListedConversation(
             title=row.title,
             url=reverse("conversation", args=[row.public_id]),
-            is_current=current is not None and row.pk == current.pk,
+            is_current=row.public_id == current_id,
             is_writing=row.pk in writing,
             updated_at=row.updated_at,
         )

@@ -4,7 +4,7 @@ from chat import views
 
 urlpatterns = [
     path("", views.playground, name="playground"),
-    path("older/", views.older_conversations, name="older-conversations"),
+    path("list/", views.conversation_list, name="conversation-list"),
     path("start/", views.start_conversation, name="start-conversation"),
     path("turns/<str:public_id>/stop/", views.stop_turn, name="stop-turn"),
     path("turns/<str:public_id>/retry/", views.retry_turn, name="retry-turn"),

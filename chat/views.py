@@ -17,13 +17,15 @@ from chat.models import Conversation, Turn
 Role = Membership.Role
 
 
+def _list(request: CallerRequest, current_id: str) -> dict[str, Any]:
+    groups, older = thread.listed(request.caller, current_id=current_id, before=request.GET.get("before", ""))
+    return {"conversations": groups, "older": older}
+
+
 def _context(request: CallerRequest, current: Conversation | None) -> dict[str, Any]:
     models = thread.choosable(request.caller.team)
     turns = conversations.thread(current) if current else []
-    groups, older = thread.listed(request.caller, current=current)
-    return {
-        "conversations": groups,
-        "older": older,
+    return _list(request, current.public_id if current else "") | {
         "conversation": current,
         "turns": thread.shown(turns, model_names=thread.names(models)),
         "is_writing": any(turn.is_unfinished for turn in turns),
@@ -49,10 +51,9 @@ def conversation(request: CallerRequest, public_id: str) -> HttpResponse:
 
 @require_GET
 @signed_in()
-def older_conversations(request: CallerRequest) -> HttpResponse:
-    """The next page of the list, put in the place of the link that asked for it."""
-    groups, older = thread.listed(request.caller, current=None, before=request.GET.get("before", ""))
-    return render(request, "chat/playground.html#conversation-list", {"conversations": groups, "older": older})
+def conversation_list(request: CallerRequest) -> HttpResponse:
+    """The list by itself: afresh when a reply is finished, or its next page in the place of the link to it."""
+    return render(request, "chat/playground.html#conversation-list", _list(request, request.GET.get("current", "")))
 
 
 @require_POST

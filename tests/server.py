@@ -29,6 +29,7 @@ class RunningServer:
     data_dir: Path
     environment: dict[str, str] = field(repr=False)
     process: subprocess.Popen[bytes] | None = None
+    embedded: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> str:
@@ -78,22 +79,38 @@ class RunningServer:
                 raise RuntimeError(f"The server did not start:\n{self.log[-3000:]}")
             time.sleep(0.05)
 
+    def start_embedded(self) -> None:
+        """Start the built-in model beside the server and wait until it answers."""
+        runtime_file = self.data_dir / "embedded.json"
+        command = [sys.executable, "-m", "upstream.embedded", "--runtime-file", str(runtime_file)]
+        with (self.data_dir / "server.log").open("ab") as log:
+            self.embedded = subprocess.Popen(
+                command, env=self.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not runtime_file.exists():
+            if self.embedded.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The built-in model did not start:\n{self.log[-3000:]}")
+            time.sleep(0.05)
+
     def kill(self) -> None:
-        """SIGKILL the whole server, as loss of power would."""
-        self._signal(signal.SIGKILL)
+        """SIGKILL the web server, as loss of power would. The built-in model lives on."""
+        _end(self.process, signal.SIGKILL)
 
     def stop(self) -> None:
-        self._signal(signal.SIGTERM)
+        _end(self.process, signal.SIGTERM)
+        _end(self.embedded, signal.SIGTERM)
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self.process is None or self.process.poll() is not None:
-            return
-        os.killpg(self.process.pid, number)
-        try:
-            self.process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+
+def _end(process: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:
+    if process is None or process.poll() is not None:
+        return
+    os.killpg(process.pid, number)
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def free_port() -> int:

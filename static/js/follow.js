@@ -5,12 +5,14 @@ class Reply {
     this.article = article;
     this.prose = article.querySelector(".prose");
     this.tail = article.querySelector("[data-tail]");
+    this.progress = article.querySelector("[data-progress]");
     this.chip = article.querySelector("[data-chip-word]");
     this.text = this.tail.firstChild ?? this.tail.appendChild(document.createTextNode(""));
     this.end = Number(article.dataset.position.split(".")[0]);
     this.events = new EventSource(`${article.dataset.follow}?from=${article.dataset.position}`);
     this.events.addEventListener("text", (event) => this.write(event.data));
     this.events.addEventListener("block", (event) => this.settle(event.data, Number(event.lastEventId.split(".")[0])));
+    this.events.addEventListener("progress", (event) => (this.progress.innerHTML = event.data));
     this.events.addEventListener("end", (event) => this.finish(event.data));
     this.events.addEventListener("error", () => this.trouble());
     this.events.addEventListener("open", () => this.article.removeAttribute("data-lost"));

@@ -178,7 +178,7 @@ def test_older_conversations_follow_page_by_page(alice):
     client = signed_in(alice)
 
     first = client.get(reverse("playground"))
-    second = client.get(reverse("older-conversations"), {"before": first.context["older"]})
+    second = client.get(reverse("conversation-list"), {"before": first.context["older"]})
 
     shown = [
         item.title

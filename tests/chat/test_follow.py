@@ -1,0 +1,137 @@
+"""Following a reply over real HTTP while a real provider writes it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+
+import httpx
+import pytest
+
+from tests.person import Person, events
+from tests.provider import Provider, running_provider
+from tests.server import RunningServer, running_server
+
+STORY = "Once upon a time.\n\n# A heading\n\n```python\nprint(1)\n```\n\n" + "and so on " * 30 + "\n\nThe end 🎬."
+FOUND = """
+from emma18_site import onboarding
+from catalog import sync
+for person, team in (("alice", "Northlight"), ("charlie", "Elsewhere")):
+    if person == "alice":
+        user, team = onboarding.found_installation(
+            name=person, email=person + "@example.org", password="a long enough password", team_name=team)
+        sync.connect(team, kind="openai-compatible", name="Loopback", base_url={base_url!r}, api_key={key!r})
+    else:
+        from accounts.models import User
+        user = User.objects.create_user(email=person + "@example.org", password="a long enough password", name=person)
+        onboarding.found_team(user, name=team)
+"""
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with running_provider() as running:
+        running.script("story", text=STORY, delay_s=0.03)
+        running.script("endless", text="word " * 2000, delay_s=0.02)
+        running.script("breaks", text=STORY, fault="cut-mid-stream", after=6, delay_s=0.02)
+        running.script("refuses", fault="refuse-401")
+        running.models += [{"id": name} for name in ("story", "endless", "breaks", "refuses")]
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(provider: Provider) -> Iterator[RunningServer]:
+    with running_server() as running:
+        running.run_python(FOUND.format(base_url=provider.base_url, key=provider.key))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alice(server: RunningServer) -> Iterator[Person]:
+    with Person(server.base_url, "alice@example.org") as person:
+        yield person
+
+
+def played(page_events: list[tuple[str, str, str]]) -> str:
+    """The text a page holds after these events."""
+    return "".join(data for name, _, data in page_events if name == "text")
+
+
+def test_a_reply_is_followed_word_by_word_to_its_end(alice):
+    seen = list(alice.follow(alice.post("/chat/start/", prompt="Tell me.", model="story")))
+
+    assert played(seen) == STORY
+    assert sum(name == "text" for name, _, _ in seen) > 10
+    assert ["<h1>A heading</h1>" in data for name, _, data in seen if name == "block"].count(True) == 1
+    assert seen[-1][0] == "end" and "The end 🎬." in seen[-1][2]
+
+
+def test_a_page_that_reconnects_misses_nothing_and_sees_nothing_twice(alice, server):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="story")
+    with closing(alice.follow(page)) as following:
+        first = list(islice(following, 8))
+    url = re.search(r'data-follow="([^"]+)"', page.text)[1]
+
+    with alice.client.stream("GET", url, headers={"Last-Event-ID": first[-1][1]}) as stream:
+        rest = list(events(stream.iter_lines()))
+
+    assert played(first) + played(rest) == STORY
+
+
+def test_the_reply_goes_on_without_anybody_watching(alice):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="story")
+
+    with closing(alice.follow(page)) as following:
+        assert next(following)[0] == "text"
+    reloaded = alice.get(str(page.url))
+    rest = list(alice.follow(reloaded))
+
+    assert rest[-1][0] == "end" and "The end" in rest[-1][2]
+    assert "The end" in alice.get(str(page.url)).text
+
+
+def test_stop_ends_the_reply_and_the_provider_at_once(alice, provider):
+    page = alice.post("/chat/start/", prompt="Go on.", model="endless")
+    cancelled = provider.cancelled
+    following = alice.follow(page)
+    assert next(following)[0] == "text"
+
+    stopped = alice.post(re.search(r'action="([^"]+/stop/)"', page.text)[1])
+
+    provider.wait_until(lambda provider: provider.cancelled > cancelled)
+    assert list(following)[-1][0] == "end"
+    assert "Stopped" in alice.get(str(stopped.url)).text
+
+
+def test_a_reply_that_breaks_keeps_its_text_and_says_who_failed(alice):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="breaks")
+    name, _, html = list(alice.follow(page))[-1]
+
+    assert name == "end" and "Once upon" in html
+    assert "Loopback" in html and "Retry" in html
+
+
+def test_a_refusal_before_the_first_word_is_a_sentence_in_the_thread(alice):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="refuses")
+    html = list(alice.follow(page))[-1][2]
+
+    assert "Failed" in html and "Loopback" in html and "Traceback" not in html
+
+
+def test_nobody_else_follows(alice, server):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="story")
+    url = re.search(r'data-follow="([^"]+)"', page.text)[1]
+
+    with Person(server.base_url, "charlie@example.org") as charlie:
+        assert charlie.get(url).status_code == 404
+    assert httpx.get(server.base_url + url).status_code == 401
+    assert httpx.post(server.base_url + url).status_code == 405
+
+
+def test_without_javascript_the_page_reloads_itself_until_the_end(alice):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="story")
+
+    assert '<meta http-equiv="refresh"' in page.text
+    list(alice.follow(page))
+    finished = alice.get(str(page.url)).text
+    assert '<meta http-equiv="refresh"' not in finished and "<h1>A heading</h1>" in finished
