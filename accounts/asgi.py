@@ -7,6 +7,7 @@ ORM, always on a thread of the pool here and never while a stream is open.
 import asyncio
 import contextvars
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,9 @@ from typing import Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, envelope
+from accounts.refusals import Refusal, RequestTimeout, TooLarge, database_away, envelope
+
+logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -153,10 +156,9 @@ def _with_connection[R](work: Callable[[], R]) -> R:
     close_old_connections()
     try:
         return work()
-    except (OperationalError, InterfaceError) as error:  # locked for longer than we wait, or not reachable
-        raise Unavailable(
-            "The database is busy or cannot be reached. Try again in a moment.", headers={"Retry-After": "2"}
-        ) from error
+    except (OperationalError, InterfaceError) as error:
+        logger.exception("database away")
+        raise database_away() from error
     finally:
         if connection.close_at is not None and connection.close_at <= time.monotonic():
             connection.close_at = time.monotonic() + CONNECTION_AGE_S

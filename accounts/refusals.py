@@ -115,6 +115,13 @@ def for_status(status: int) -> Refusal:
     )
 
 
+def database_away() -> Unavailable:
+    """For a database that stays locked for longer than we wait, or cannot be reached."""
+    return Unavailable(
+        "The database is busy or cannot be reached. Try again in a moment.", headers={"Retry-After": "2"}
+    )
+
+
 def envelope(refusal: Refusal, *, request_id: str) -> dict[str, Any]:
     """The documented error body; also the shape of an error event in the middle of a stream."""
     return {

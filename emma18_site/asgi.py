@@ -16,6 +16,7 @@ from django.core.asgi import get_asgi_application  # noqa: E402  # settings firs
 django_application = get_asgi_application()
 
 from django.conf import settings  # noqa: E402  # apps first
+from django.http.request import split_domain_port, validate_host  # noqa: E402
 
 from accounts.asgi import (  # noqa: E402
     ClientGone,
@@ -23,17 +24,24 @@ from accounts.asgi import (  # noqa: E402
     Receive,
     Scope,
     Send,
+    header,
     read_body,
     send_refusal,
 )
 from accounts.ids import bind_request_id  # noqa: E402
-from accounts.refusals import Refusal  # noqa: E402
+from accounts.refusals import BadRequest, Refusal  # noqa: E402
 from chat import asgi as chat_routes  # noqa: E402
 from chat import generations  # noqa: E402
+from emma18_site.middleware import API_PREFIX  # noqa: E402
 from emma18_site.static_files import static_files  # noqa: E402
 from upstream import client  # noqa: E402
 
 BODY_CAP = 1024 * 1024
+WRONG_HOST = BadRequest(
+    "This server does not answer under the host name of your request. Use its own address, or add the name to "
+    "EMMA18_ALLOWED_HOSTS.",
+    code="wrong_host",
+)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,11 +51,19 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         return
     elif scope["path"].startswith(settings.STATIC_URL):
         await static_files(scope, receive, send)
+    elif scope["path"].startswith(API_PREFIX) and not _is_host_ours(header(scope, b"host")):
+        await send_refusal(send, WRONG_HOST, request_id=bind_request_id())
     elif route := chat_routes.match(scope):
         with suppress(ClientGone):
             await route(scope, receive, send)
     else:
         await _django(scope, receive, send)
+
+
+def _is_host_ours(host: str) -> bool:
+    """What Django asks before its views, for the routes beside it as well."""
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 async def _django(scope: Scope, receive: Receive, send: Send) -> None:

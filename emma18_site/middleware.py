@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 
 from accounts.ids import bind_request_id, current_request_id
-from accounts.refusals import Refusal, envelope, for_status
+from accounts.refusals import Refusal, database_away, envelope, for_status
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,9 @@ def refusals_as_pages(get_response: GetResponse) -> GetResponse:
     """Turn a refusal raised by a view into the documented JSON or into a page."""
 
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, OperationalError | InterfaceError):
+            logger.error("database away", exc_info=exception)
+            exception = database_away()
         if not isinstance(exception, Refusal):
             return None
         if request.path.startswith(API_PREFIX):

@@ -1,0 +1,70 @@
+"""One running server and one provider for all contract tests: starting them anew for each would take minutes.
+
+Whoever looks at what the provider received, or teaches it something, asks for a model named for the test.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.provider import FAULTS, SMALL_MODEL, Provider, running_provider
+from tests.server import RunningServer, running_server
+
+SCENE = """
+from accounts import keys, people
+from accounts.callers import Caller
+from accounts.models import Membership, Provider, User
+from catalog import sync
+from emma18_site import onboarding
+
+alice, team = onboarding.found_installation(
+    name="alice", email="alice@example.org", password="a long enough password", team_name="Northlight"
+)
+vera = User.objects.create_user(email="vera@example.org", password="a long enough password", name="vera")
+people.add_member(team, user=vera, role=Membership.Role.VIEWER)
+sync.connect(team, kind=Provider.Kind.OPENAI_COMPATIBLE, name="Loopback", base_url={base_url!r}, api_key={key!r})
+owner = Caller(user=alice, team=team, role=Membership.Role.OWNER)
+row, revoked = keys.issue(owner, name="revoked")
+keys.revoke(owner, public_id=row.public_id)
+print(keys.issue(owner, name="laptop")[1])
+print(keys.issue(Caller(user=vera, team=team, role=Membership.Role.VIEWER), name="viewer")[1])
+print(revoked)
+"""
+OWN_MODELS = ("verbatim", "asks-usage", "asks-no-usage", "slow", "many", "documented/deepseek-chat")
+
+
+@dataclass
+class Api:
+    """The published API as a program sees it: an address and keys."""
+
+    base_url: str
+    key: str
+    viewers_key: str
+    revoked_key: str
+    server: RunningServer
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    with running_provider() as provider:
+        for name in [*sorted(FAULTS), *OWN_MODELS]:
+            provider.models.append({**SMALL_MODEL, "id": name, "name": name})
+        provider.models.append({"id": "unpriced"})
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def api(provider: Provider) -> Iterator[Api]:
+    with running_server(EMMA18_BODY_STALL_S="1", EMMA18_KEEP_ALIVE_S="1") as server:
+        printed = server.run_python(SCENE.format(base_url=provider.base_url, key=provider.key))
+        yield Api(f"{server.base_url}/api/v1", *printed.split(), server)
+
+
+@pytest.fixture(scope="session")
+def http(api: Api) -> Iterator[httpx.Client]:
+    """A program that holds alice's key."""
+    headers = {"authorization": f"Bearer {api.key}"}
+    with httpx.Client(base_url=api.base_url, headers=headers, timeout=20) as client:
+        yield client
