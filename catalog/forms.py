@@ -10,7 +10,7 @@ from django import forms
 
 from accounts.models import Provider
 
-EMMA18_ADDRESS = "https://emma18.com/api/v1"
+DEFAULT_ADDRESS = "https://emma18.com/api/v1"
 LONGEST_KEY = 500
 _KINDS = [(kind.value, kind.label) for kind in (Provider.Kind.EMMA18, Provider.Kind.OPENAI_COMPATIBLE)]
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
@@ -30,7 +30,7 @@ class ConnectForm(forms.Form):
     base_url = forms.CharField(
         label="Base URL",
         max_length=500,
-        initial=EMMA18_ADDRESS,
+        initial=DEFAULT_ADDRESS,
         widget=forms.TextInput({"inputmode": "url", "spellcheck": "false", "autocapitalize": "off"}),
         error_messages={"required": "Enter the provider's base URL, such as https://api.example.org/v1."},
     )

@@ -7,6 +7,7 @@ that names the variable when the value is bad.
 import base64
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TypedDict
@@ -56,14 +57,31 @@ def items(name: str) -> list[str]:
     return [item.strip() for item in text(name).split(",") if item.strip()]
 
 
+def host_names(name: str) -> list[str]:
+    """A comma-separated list of host names or addresses, as a browser would send them but without a port."""
+    hosts = items(name)
+    for host in hosts:
+        if not re.fullmatch(r"\*|\.?[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", host):
+            raise ImproperlyConfigured(f"{name}: {host!r} is no host name. Leave out https://, port and path.")
+    return hosts
+
+
 def web_address(name: str) -> str:
     """An origin such as https://emma.example.org, without a trailing slash; empty when unset."""
     value = text(name).rstrip("/")
-    if value:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
-            raise ImproperlyConfigured(f"{name}={value!r} must look like https://emma.example.org, without a path.")
+    if value and not _is_origin(value):
+        raise ImproperlyConfigured(f"{name}={value!r} must look like https://emma.example.org, without a path.")
     return value
+
+
+def _is_origin(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        is_origin = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    extras = parts.path or parts.query or parts.fragment or parts.username
+    return is_origin and parts.scheme in ("http", "https") and bool(parts.hostname) and not extras
 
 
 def secret(name: str) -> str:

@@ -1,6 +1,7 @@
 """All settings. Whatever varies between installations is an EMMA18_* variable, described in docs/settings.md."""
 
 import socket
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +18,8 @@ VERSION = "0.1.0"
 DATA_DIR = env.data_dir(BASE_DIR / "data")
 _secrets = env.stored_secrets(DATA_DIR)
 SECRET_KEY = env.secret("EMMA18_SECRET_KEY") or _secrets["secret_key"]
+if len(SECRET_KEY) < 50:
+    raise ImproperlyConfigured("EMMA18_SECRET_KEY is too short: give it 50 random characters or more, or leave it out.")
 MASTER_KEYS = _secrets["master_keys"]
 MASTER_KEY_ID = _secrets["master_key_id"]
 EMBEDDED_RUNTIME_FILE = DATA_DIR / "embedded.json"
@@ -28,7 +31,8 @@ PUBLIC_URL = env.web_address("EMMA18_PUBLIC_URL")
 LISTEN_HOST = env.text("EMMA18_LISTEN_HOST", "127.0.0.1")
 LISTEN_PORT = env.number("EMMA18_LISTEN_PORT", 8018, least=1, most=65535)
 LISTENS_ON_LOOPBACK_ONLY = LISTEN_HOST in ("localhost", "::1") or LISTEN_HOST.startswith("127.")
-ADDRESS = PUBLIC_URL or f"http://{f'[{LISTEN_HOST}]' if ':' in LISTEN_HOST else LISTEN_HOST}:{LISTEN_PORT}"
+_NAMES = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # a browser cannot go to "every address"
+ADDRESS = PUBLIC_URL or f"http://{_NAMES.get(LISTEN_HOST, LISTEN_HOST)}:{LISTEN_PORT}"
 
 
 def _own_names() -> list[str]:
@@ -45,7 +49,7 @@ def _own_names() -> list[str]:
     return sorted(f"[{name}]" if ":" in name else name for name in names)
 
 
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.items("EMMA18_ALLOWED_HOSTS")]
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.host_names("EMMA18_ALLOWED_HOSTS")]
 if PUBLIC_URL:
     ALLOWED_HOSTS.append(urlsplit(PUBLIC_URL).hostname or "")
     CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
@@ -179,20 +183,25 @@ ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 
 SMTP_URL = env.secret("EMMA18_SMTP_URL")
 DEFAULT_FROM_EMAIL = env.text("EMMA18_MAIL_FROM", "EMMA18 <emma18@localhost>")
+if "@" not in parseaddr(DEFAULT_FROM_EMAIL)[1]:
+    raise ImproperlyConfigured("EMMA18_MAIL_FROM must look like EMMA18 <emma18@example.org>.")
 SENDS_MAIL = bool(SMTP_URL)
 
 
 def _mailer(url: str) -> dict[str, object]:
-    if not url:
-        return {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
-    parts = urlsplit(url)
+    refused = ImproperlyConfigured("EMMA18_SMTP_URL must look like smtp+tls://user:password@mail.example.org:587.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refused from None
     if parts.scheme not in ("smtp", "smtp+tls", "smtps") or not parts.hostname:
-        raise ImproperlyConfigured("EMMA18_SMTP_URL must look like smtp+tls://user:password@mail.example.org:587.")
+        raise refused
     return {
         "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "OPTIONS": {
             "host": parts.hostname,
-            "port": parts.port or (465 if parts.scheme == "smtps" else 587),
+            "port": port or (465 if parts.scheme == "smtps" else 587),
             "username": unquote(parts.username or ""),
             "password": unquote(parts.password or ""),
             "use_tls": parts.scheme == "smtp+tls",
@@ -202,7 +211,8 @@ def _mailer(url: str) -> dict[str, object]:
     }
 
 
-MAILERS = {"default": _mailer(SMTP_URL)}
+MAILERS = {"default": _mailer(SMTP_URL)} if SENDS_MAIL else {}
+SILENCED_SYSTEM_CHECKS = [] if SENDS_MAIL else ["mail.W001"]
 
 # Browser security
 
@@ -237,7 +247,7 @@ if PUBLIC_URL.startswith("https://"):
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     # Whether other hosts under the same domain speak https, and whether browsers may hard-code that, is for the
     # domain's owner to say, not for one application on it.
-    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+    SILENCED_SYSTEM_CHECKS += ["security.W005", "security.W021"]
 
 # Static files: collected once, served by emma18_site/static_files.py with far-future caching of hashed names.
 
