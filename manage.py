@@ -14,9 +14,13 @@ def main() -> None:
 
         sys.exit(testing.run(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emma18_site.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as mistake:  # its sentence names the setting; a traceback would only hide it
+        sys.exit(bootstrap.refuse(mistake))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def prepare(argv: Sequence[str], repository: Path = REPOSITORY) -> None:
         os.execv(str(environment.python), [str(environment.python), *argv])
 
 
-def refuse(refusal: SetupError) -> int:
+def refuse(refusal: Exception) -> int:
     sys.stderr.write(f"{refusal}\n")
     return 2
 
