@@ -58,10 +58,10 @@ class RunningServer:
 
     def start(self) -> None:
         host, port = urlsplit(self.base_url).hostname, urlsplit(self.base_url).port
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", str(host), "--port", str(port)]
+        command = [sys.executable, "-m", "emma18_site.web", "--host", str(host), "--port", str(port)]
         with (self.data_dir / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--workers", "1", "--no-ws", "emma18_site.asgi:application"],
+                command,
                 env=self.environment,
                 cwd=ROOT,
                 stdout=log,
@@ -124,8 +124,9 @@ def free_port() -> int:
 def running_server(**environment: str) -> Iterator[RunningServer]:
     """Start a server with the given EMMA18_* variables on top; stops it and removes its data at the end."""
     with tempfile.TemporaryDirectory(prefix="emma18-server-") as folder, _own_database() as database_url:
+        port = free_port()
         server = RunningServer(
-            base_url=f"http://127.0.0.1:{free_port()}",
+            base_url=f"http://127.0.0.1:{port}",
             data_dir=Path(folder),
             environment={
                 **{name: value for name, value in os.environ.items() if not name.startswith("EMMA18_")},
@@ -133,6 +134,7 @@ def running_server(**environment: str) -> Iterator[RunningServer]:
                 "PYTHONPATH": str(ROOT),
                 "EMMA18_DATA_DIR": folder,
                 "EMMA18_DATABASE_URL": database_url,
+                "EMMA18_LISTEN_PORT": str(port),
                 **environment,
             },
         )
