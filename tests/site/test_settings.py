@@ -1,9 +1,6 @@
 """Settings: all of them documented, bad values stop the start by name, and a public installation passes the audit."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,18 +10,6 @@ SOURCES = ["manage.py", "emma18_site", "accounts", "catalog", "chat", "upstream"
 # Whole names as they are read, not beginnings of names as in startswith("EMMA18_…").
 READ = re.compile(r"""(?<!startswith\()["'](EMMA18_[A-Z0-9]+(?:_[A-Z0-9]+)*)["']""")
 ROW = re.compile(r"^\| `(EMMA18_\w+)` \|", re.MULTILINE)
-
-
-def run_python(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EMMA18_")}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**inherited, "EMMA18_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "emma18_site.settings"}
-        | environment,
-        capture_output=True,
-        text=True,
-    )
 
 
 def variables_read() -> set[str]:
@@ -62,8 +47,8 @@ def test_every_variable_that_is_read_is_documented_and_the_other_way_round():
         ("EMMA18_DATA_DIR", "/dev/null/data"),
     ],
 )
-def test_bad_value_stops_the_start_by_name(tmp_path, name, value):
-    started = run_python("-c", "import django; django.setup()", data_dir=tmp_path, **{name: value})
+def test_bad_value_stops_the_start_by_name(python, name, value):
+    started = python("-c", "import django; django.setup()", **{name: value})
 
     assert started.returncode != 0
     last_line = started.stderr.strip().splitlines()[-1]
@@ -71,42 +56,42 @@ def test_bad_value_stops_the_start_by_name(tmp_path, name, value):
     assert "ImproperlyConfigured" in last_line
 
 
-def test_secret_may_stand_in_a_file_and_a_missing_file_is_named(tmp_path):
+def test_secret_may_stand_in_a_file_and_a_missing_file_is_named(python, tmp_path):
     (tmp_path / "key").write_text("k" * 60 + "\n")
     show = "from django.conf import settings; print(settings.SECRET_KEY)"
 
-    read = run_python("-c", show, data_dir=tmp_path, EMMA18_SECRET_KEY_FILE=str(tmp_path / "key"))
-    missing = run_python("-c", show, data_dir=tmp_path, EMMA18_SECRET_KEY_FILE=str(tmp_path / "absent"))
+    read = python("-c", show, EMMA18_SECRET_KEY_FILE=str(tmp_path / "key"))
+    missing = python("-c", show, EMMA18_SECRET_KEY_FILE=str(tmp_path / "absent"))
 
     assert read.stdout.strip() == "k" * 60
     assert "EMMA18_SECRET_KEY_FILE" in missing.stderr.splitlines()[-1]
 
 
-def test_secrets_are_made_once_and_readable_by_their_owner_only(tmp_path):
+def test_secrets_are_made_once_and_readable_by_their_owner_only(python, tmp_path):
     show = "from django.conf import settings; print(settings.SECRET_KEY, settings.MASTER_KEYS)"
 
-    first, second = (run_python("-c", show, data_dir=tmp_path / "data").stdout for _ in range(2))
+    first, second = (python("-c", show).stdout for _ in range(2))
 
     assert first == second != ""
     assert (tmp_path / "data" / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
-def test_public_installation_passes_the_deployment_audit(tmp_path):
-    audit = run_python(
+def test_public_installation_passes_the_deployment_audit(python):
+    audit = python(
         "-m", "django", "check", "--deploy", "--fail-level", "WARNING", "--database", "default",
-        data_dir=tmp_path, EMMA18_PUBLIC_URL="https://emma18.example.org",
+        EMMA18_PUBLIC_URL="https://emma18.example.org",
     )  # fmt: skip
 
     assert audit.returncode == 0, audit.stderr
     assert "System check identified no issues" in audit.stdout + audit.stderr
 
 
-def test_egress_guard_hears_what_the_settings_allow(tmp_path):
+def test_egress_guard_hears_what_the_settings_allow(python):
     show = "import django; django.setup(); from upstream import egress; print(*egress.allowed)"
 
-    at_home = run_python("-c", show, data_dir=tmp_path, EMMA18_EGRESS_ALLOW="10.0.0.5, 192.168.1.0/24").stdout
-    on_the_network = run_python("-c", show, data_dir=tmp_path, EMMA18_LISTEN_HOST="0.0.0.0").stdout
+    at_home = python("-c", show, EMMA18_EGRESS_ALLOW="10.0.0.5, 192.168.1.0/24").stdout
+    on_the_network = python("-c", show, EMMA18_LISTEN_HOST="0.0.0.0").stdout
 
     assert at_home.split() == ["10.0.0.5/32", "192.168.1.0/24", "127.0.0.0/8", "::1/128"]
     assert on_the_network.split() == []

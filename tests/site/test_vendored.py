@@ -12,9 +12,7 @@ FONT_LIMIT_BYTES = 50_000
 
 
 def recorded() -> list[tuple[str, str]]:
-    return [
-        (name, digest) for digest, name in map(str.split, (VENDOR / "CHECKSUMS").read_text().splitlines())
-    ]
+    return [(name, digest) for digest, name in map(str.split, (VENDOR / "CHECKSUMS").read_text().splitlines())]
 
 
 @pytest.mark.parametrize(("name", "digest"), recorded())

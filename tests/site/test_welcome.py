@@ -13,7 +13,9 @@ from upstream.embedded import runtime
 def built_in_model(settings, tmp_path) -> Path:
     """The file the built-in provider leaves while it runs."""
     settings.EMBEDDED_RUNTIME_FILE = tmp_path / "embedded.json"
-    running = runtime.Runtime(base_url="http://127.0.0.1:9/v1", token="t" * 32, pid=os.getpid(), model="embedded/smollm2")
+    running = runtime.Runtime(
+        base_url="http://127.0.0.1:9/v1", token="t" * 32, pid=os.getpid(), model="embedded/smollm2"
+    )
     runtime.write(settings.EMBEDDED_RUNTIME_FILE, running)
     return settings.EMBEDDED_RUNTIME_FILE
 
