@@ -9,15 +9,16 @@ import contextvars
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
-from accounts.refusals import Refusal, RequestTimeout, TooLarge, database_away, envelope
+from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, database_away, envelope
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,37 @@ async def start_events(send: Send, *, request_id: str) -> None:
 async def send_refusal(send: Send, refusal: Refusal, *, request_id: str) -> None:
     body = envelope(refusal, request_id=request_id)
     await send_json(send, body, status=refusal.status, request_id=request_id, headers=refusal.headers.items())
+
+
+_streams: set[asyncio.Timeout] = set()
+
+
+@asynccontextmanager
+async def until_shutdown() -> AsyncIterator[None]:
+    """Run a stream's body. When `end_streams` cuts it short it raises Unavailable, for the caller to be told."""
+    try:
+        async with asyncio.timeout(None) as timeout:
+            _streams.add(timeout)
+            try:
+                yield
+            finally:
+                _streams.discard(timeout)
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        raise Unavailable(
+            "The server is restarting. Send the request again in a moment.", headers={"Retry-After": "2"}
+        ) from None
+
+
+def open_streams() -> int:
+    return len(_streams)
+
+
+def end_streams() -> None:
+    """The server stops: break off every stream that is still open, each in its own words."""
+    for timeout in list(_streams):
+        timeout.reschedule(asyncio.get_running_loop().time())
 
 
 async def in_database[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

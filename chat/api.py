@@ -24,6 +24,7 @@ from accounts.asgi import (
     send_refusal,
     start_events,
     to_json,
+    until_shutdown,
     while_connected,
 )
 from accounts.ids import bind_request_id
@@ -92,13 +93,15 @@ def _plan(authorization: str, request: ChatRequest) -> Plan:
 
 
 async def _whole(send: Send, plan: Plan, request_id: str) -> None:
-    reply, _ = await plan.complete(request_id=request_id)
+    async with until_shutdown():
+        reply, _ = await plan.complete(request_id=request_id)
     await send_json(send, reply, request_id=request_id)
 
 
 async def _stream(send: Send, plan: Plan, request_id: str) -> None:
     """Raises refusals only while a status can still be sent. Later ones are the stream's last event."""
-    completion = await plan.open(request_id=request_id)
+    async with until_shutdown():
+        completion = await plan.open(request_id=request_id)
     try:
         await start_events(send, request_id=request_id)
         last = await _send_chunks(send, completion)
@@ -110,7 +113,7 @@ async def _stream(send: Send, plan: Plan, request_id: str) -> None:
 async def _send_chunks(send: Send, completion: Completion) -> bytes:
     """Send every chunk. Returns the event to end with: an error is never followed by [DONE]."""
     try:
-        async with _Line(send) as line:
+        async with until_shutdown(), _Line(send) as line:
             async for chunk in completion:
                 await line.send_chunk(chunk)
         return DONE

@@ -11,7 +11,8 @@ blocks up to END and text up to OFFSET, in characters. A page that reconnects se
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
@@ -19,9 +20,19 @@ from django.db.models.functions import Substr
 from django.utils.html import format_html_join
 
 from accounts import policies
-from accounts.asgi import Receive, Scope, Send, header, in_database, send_refusal, while_connected
+from accounts.asgi import (
+    Receive,
+    Scope,
+    Send,
+    header,
+    in_database,
+    send_refusal,
+    start_events,
+    until_shutdown,
+    while_connected,
+)
 from accounts.ids import bind_request_id
-from accounts.refusals import MethodNotAllowed, Refusal, Unauthorized
+from accounts.refusals import MethodNotAllowed, Refusal, Unauthorized, Unavailable
 from chat import conversations, generations, thread
 from chat.markdown import Block
 from chat.models import Turn
@@ -81,29 +92,19 @@ async def follow(scope: Scope, receive: Receive, send: Send, public_id: str) -> 
         return
     query = parse_qs(scope["query_string"].decode("latin-1"))
     position = Position.parse(header(scope, b"last-event-id") or query.get("from", [""])[0])
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [
-                (b"content-type", b"text/event-stream; charset=utf-8"),
-                (b"cache-control", b"no-cache, no-transform"),
-                (b"x-accel-buffering", b"no"),
-                (b"x-content-type-options", b"nosniff"),
-                (b"x-request-id", request_id.encode()),
-            ],
-        }
-    )
+    await start_events(send, request_id=request_id)
     await while_connected(receive, _send_events(send, turn, position))
 
 
 async def _send_events(send: Send, turn: Turn, position: Position) -> None:
-    async for events in _events(turn, position):
-        await send({"type": "http.response.body", "body": events, "more_body": True})
+    with suppress(Unavailable):  # the server stops: the page reconnects to the next one by itself
+        async with until_shutdown(), aclosing(_events(turn, position)) as events:
+            async for some in events:
+                await send({"type": "http.response.body", "body": some, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _events(turn: Turn, position: Position) -> AsyncIterator[bytes]:
+async def _events(turn: Turn, position: Position) -> AsyncGenerator[bytes]:
     while True:
         if generation := generations.running(turn.public_id):
             async for events in _from_memory(generation, position):
@@ -121,7 +122,7 @@ async def _events(turn: Turn, position: Position) -> AsyncIterator[bytes]:
         return
 
 
-async def _from_memory(generation: generations.Generation, position: Position) -> AsyncIterator[bytes]:
+async def _from_memory(generation: generations.Generation, position: Position) -> AsyncGenerator[bytes]:
     said_at = 0.0
     while not generation.is_over:
         change = generation.next_change()

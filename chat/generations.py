@@ -58,6 +58,10 @@ def running(public_id: str) -> "Generation | None":
     return _running.get(public_id)
 
 
+def count() -> int:
+    return len(_running)
+
+
 async def end_all() -> None:
     """The server stops: end every reply, keeping its text so far."""
     generations = list(_running.values())

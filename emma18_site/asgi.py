@@ -6,6 +6,7 @@ path and a thread for as long as a stream lasts.
 
 import asyncio
 import os
+import time
 from contextlib import suppress
 from typing import Any, cast
 
@@ -24,7 +25,9 @@ from accounts.asgi import (  # noqa: E402
     Receive,
     Scope,
     Send,
+    end_streams,
     header,
+    open_streams,
     read_body,
     send_refusal,
 )
@@ -37,6 +40,7 @@ from emma18_site.static_files import static_files  # noqa: E402
 from upstream import client  # noqa: E402
 
 BODY_CAP = 1024 * 1024
+GRACE_S = 3.0
 WRONG_HOST = BadRequest(
     "This server does not answer under the host name of your request. Use its own address, or add the name to "
     "EMMA18_ALLOWED_HOSTS.",
@@ -51,18 +55,32 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         return
     elif scope["path"].startswith(settings.STATIC_URL):
         await static_files(scope, receive, send)
-    elif scope["path"].startswith(API_PREFIX) and not _is_host_ours(header(scope, b"host")):
-        await send_refusal(send, WRONG_HOST, request_id=bind_request_id())
     elif route := chat_routes.match(scope):
         with suppress(ClientGone):
-            await route(scope, receive, send)
+            await (route if _is_host_ours(scope) else _wrong_host)(scope, receive, send)
+    elif scope["path"].startswith(API_PREFIX) and not _is_host_ours(scope):
+        await _wrong_host(scope, receive, send)
     else:
         await _django(scope, receive, send)
 
 
-def _is_host_ours(host: str) -> bool:
+async def drain() -> None:
+    """Before the server stops: what ends within the grace ends well; then replies are kept and streams told."""
+    deadline = time.monotonic() + GRACE_S
+    while (generations.count() or open_streams()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    await generations.end_all()
+    await asyncio.sleep(0.1)  # followers send their pages the end
+    end_streams()
+
+
+async def _wrong_host(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_refusal(send, WRONG_HOST, request_id=bind_request_id())
+
+
+def _is_host_ours(scope: Scope) -> bool:
     """What Django asks before its views, for the routes beside it as well."""
-    domain, _ = split_domain_port(host)
+    domain, _ = split_domain_port(header(scope, b"host"))
     return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 

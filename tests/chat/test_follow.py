@@ -10,22 +10,10 @@ import pytest
 
 from tests.person import Person, events
 from tests.provider import Provider, running_provider
+from tests.scenes import founded
 from tests.server import RunningServer, running_server
 
 STORY = "Once upon a time.\n\n# A heading\n\n```python\nprint(1)\n```\n\n" + "and so on " * 30 + "\n\nThe end 🎬."
-FOUND = """
-from emma18_site import onboarding
-from catalog import sync
-for person, team in (("alice", "Northlight"), ("charlie", "Elsewhere")):
-    if person == "alice":
-        user, team = onboarding.found_installation(
-            name=person, email=person + "@example.org", password="a long enough password", team_name=team)
-        sync.connect(team, kind="openai-compatible", name="Loopback", base_url={base_url!r}, api_key={key!r})
-    else:
-        from accounts.models import User
-        user = User.objects.create_user(email=person + "@example.org", password="a long enough password", name=person)
-        onboarding.found_team(user, name=team)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +23,13 @@ def provider() -> Iterator[Provider]:
         running.script("endless", text="word " * 2000, delay_s=0.02)
         running.script("breaks", text=STORY, fault="cut-mid-stream", after=6, delay_s=0.02)
         running.script("refuses", fault="refuse-401")
-        running.models += [{"id": name} for name in ("story", "endless", "breaks", "refuses")]
         yield running
 
 
 @pytest.fixture(scope="module")
 def server(provider: Provider) -> Iterator[RunningServer]:
     with running_server() as running:
-        running.run_python(FOUND.format(base_url=provider.base_url, key=provider.key))
+        founded(running, provider, "story", "endless", "breaks", "refuses")
         yield running
 
 
