@@ -1,8 +1,10 @@
 """A real EMMA18 server in a process of its own, on loopback, with a data folder and database of its own."""
 
+import atexit
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,8 +12,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -123,23 +126,14 @@ def free_port() -> int:
 @contextmanager
 def running_server(**environment: str) -> Iterator[RunningServer]:
     """Start a server with the given EMMA18_* variables on top; stops it and removes its data at the end."""
-    with tempfile.TemporaryDirectory(prefix="emma18-server-") as folder, _own_database() as database_url:
-        port = free_port()
+    template = _template()
+    with tempfile.TemporaryDirectory(prefix="emma18-server-") as folder, _database("TEMPLATE " + template.name) as url:
+        shutil.copytree(template, folder, dirs_exist_ok=True)
         server = RunningServer(
-            base_url=f"http://127.0.0.1:{port}",
+            base_url=f"http://127.0.0.1:{free_port()}",
             data_dir=Path(folder),
-            environment={
-                **{name: value for name, value in os.environ.items() if not name.startswith("EMMA18_")},
-                "DJANGO_SETTINGS_MODULE": "emma18_site.settings",
-                "PYTHONPATH": str(ROOT),
-                "EMMA18_DATA_DIR": folder,
-                "EMMA18_DATABASE_URL": database_url,
-                "EMMA18_LISTEN_PORT": str(port),
-                **environment,
-            },
+            environment=_environment(folder, url, **environment),
         )
-        server.manage("migrate", "--verbosity", "0")
-        server.manage("collectstatic", "--noinput", "--verbosity", "0")
         try:
             server.start()
             yield server
@@ -147,18 +141,50 @@ def running_server(**environment: str) -> Iterator[RunningServer]:
             server.stop()
 
 
+@cache
+def _template() -> Path:
+    """A migrated database and collected static files, made once a test process; servers start from copies.
+
+    On PostgreSQL the folder's name is also the name of the database to copy.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="emma18_template_"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    keep = ExitStack()
+    url = keep.enter_context(_database("", name=folder.name))
+    atexit.register(keep.close)
+    for command in (["migrate"], ["collectstatic", "--noinput"]):
+        subprocess.run(
+            [sys.executable, "-m", "django", *command, "--verbosity", "0"],
+            env=_environment(str(folder), url),
+            cwd=ROOT,
+            check=True,
+        )
+    return folder
+
+
+def _environment(folder: str, database_url: str, **more: str) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("EMMA18_")},
+        "DJANGO_SETTINGS_MODULE": "emma18_site.settings",
+        "PYTHONPATH": str(ROOT),
+        "EMMA18_DATA_DIR": folder,
+        "EMMA18_DATABASE_URL": database_url,
+        **more,
+    }
+
+
 @contextmanager
-def _own_database() -> Iterator[str]:
-    """An empty database beside the one EMMA18_DATABASE_URL names, or '' for SQLite in the data folder."""
+def _database(options: str, *, name: str = "") -> Iterator[str]:
+    """A database of one's own beside the one EMMA18_DATABASE_URL names, or '' for SQLite in the data folder."""
     url = os.environ.get("EMMA18_DATABASE_URL", "")
     if not url:
         yield ""
         return
-    name = f"emma18_{secrets.token_hex(6)}"
+    name = name or f"emma18_{secrets.token_hex(6)}"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f'CREATE DATABASE "{name}" {options}')
     try:
         yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
