@@ -1,5 +1,8 @@
 // Follows a reply while it is written: plain text as it comes, finished blocks in its place. Without it the page reloads itself until the reply is finished.
 
+// A line this long without a break takes seconds to kern; see prose.css.
+const LONG = 5000;
+
 class Reply {
   constructor(article) {
     this.article = article;
@@ -22,6 +25,7 @@ class Reply {
     if (this.chip && this.article.dataset.state === "waiting") this.chip.textContent = "Writing";
     this.article.dataset.state = "writing";
     this.text.appendData(text);
+    this.tail.parentElement.toggleAttribute("data-long", this.text.length > LONG);
     this.grown();
   }
 
