@@ -1,0 +1,100 @@
+"""What every page has in common: its headers, nothing inline, and errors that are pages too."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from accounts import keys
+from tests.conftest import signed_in
+from tests.site.pages import PAGES, paths
+
+GETS = [path for path in paths("GET") if path not in ("/healthz", "/readyz")]
+INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|href=\"javascript:", re.IGNORECASE)
+
+
+def browsers(alice) -> list[Client]:
+    return [Client(), signed_in(alice)]
+
+
+@pytest.mark.parametrize("path", [*GETS, "/absent/"])
+def test_page_lets_only_our_own_files_run(alice, path):
+    for browser in browsers(alice):
+        policy = browser.get(path).headers["content-security-policy"]
+
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("path", [*GETS, "/absent/"])
+def test_page_has_nothing_inline_that_the_policy_would_block(alice, path):
+    for browser in browsers(alice):
+        assert not INLINE.search(browser.get(path).text)
+
+
+@pytest.mark.parametrize("path", [*GETS, "/absent/", "/healthz", "/api/v1/models"])
+def test_answer_cannot_be_framed_or_sniffed_and_names_its_request(alice, path):
+    answer = signed_in(alice).get(path)
+
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert re.fullmatch(r"req_\w{26}", answer.headers["x-request-id"])
+
+
+def test_form_of_every_page_posts_to_an_address_that_exists(alice):
+    browser = signed_in(alice)
+    keys.issue(alice, name="laptop")
+    patterns = [re.compile(re.sub(r"\{\w+\}", r"\\w+", path)) for method, path, _ in PAGES.values() if method == "POST"]
+    patterns += [re.compile(path) for path in paths("GET") if path.startswith("/account/")]
+
+    actions = {action for path in GETS for action in re.findall(r'action="([^"]+)"', browser.get(path).text)}
+
+    assert len(actions) > 5
+    assert [action for action in actions if not any(pattern.fullmatch(action) for pattern in patterns)] == []
+
+
+def test_refusal_is_a_page_with_its_sentence_and_request(bob):
+    refused = signed_in(bob).post("/providers/connect/")
+
+    assert refused.status_code == 403
+    assert "Your role in Northlight is member. Ask an owner or admin to do this." in refused.text
+    assert refused.headers["x-request-id"] in refused.text
+
+
+@pytest.mark.django_db
+def test_page_that_is_not_there_says_so(client):
+    page = client.get("/absent/")
+
+    assert page.status_code == 404
+    assert "There is nothing at this address" in page.text
+
+
+def test_person_in_no_team_is_told_whom_to_ask(bob):
+    bob.user.memberships.all().delete()
+
+    refused = signed_in(bob).get("/keys/")
+
+    assert refused.status_code == 403
+    assert "You are in no team. Ask the person who invited you" in refused.text
+
+
+@pytest.mark.django_db
+def test_colour_scheme_is_kept_and_leads_back_to_the_page(client):
+    chosen = client.post("/scheme/", {"scheme": "dark", "next": "/account/login/?next=/keys/"})
+
+    assert chosen.headers["location"] == "/account/login/?next=/keys/"
+    assert 'data-scheme="dark"' in client.get("/").text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("elsewhere", ["https://evil.example.net/", "//evil.example.net/", "chat", ""])
+def test_colour_scheme_leads_to_no_other_site(client, elsewhere):
+    assert client.post("/scheme/", {"scheme": "dark", "next": elsewhere}).headers["location"] == "/"
+
+
+@pytest.mark.django_db
+def test_health_and_readiness_answer_load_balancers(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ok"}
