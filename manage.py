@@ -21,6 +21,8 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as mistake:  # its sentence names the setting; a traceback would only hide it
         sys.exit(bootstrap.refuse(mistake))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def refuse(refusal: Exception) -> int:
 def locks_for(command: str, arguments: Sequence[str]) -> list[str]:
     """The names of the requirement files a command needs."""
     if command == "test":
-        return ["dev", "embedded"]
+        return ["server", "dev", "embedded"]
     if command == "up" and "--no-embedded" not in arguments:
         return ["server", "embedded"]
     return ["server"]
@@ -182,9 +182,7 @@ class Uv:
         """uv trusts the machine's certificates only if told to, and does not read pip's configuration."""
         wishes = {"UV_SYSTEM_CERTS": "true"}
         if self.pips:
-            said = subprocess.run(
-                [self.pips[0], "-m", "pip", "config", "list"], stdout=subprocess.PIPE, text=True
-            )
+            said = subprocess.run([self.pips[0], "-m", "pip", "config", "list"], stdout=subprocess.PIPE, text=True)
             for key, _, value in (line.partition("=") for line in said.stdout.splitlines()):
                 name = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}.get(key.rpartition(".")[2])
                 if name:

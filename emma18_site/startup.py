@@ -115,15 +115,17 @@ def _only_one_runs() -> Iterator[None]:
 
 
 def _check_address(host: str, port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise CannotStart(f"--port {port} is no port: choose one from 1 to 65535, such as 8018.")
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except (OSError, OverflowError) as error:
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             reason = f"Port {port} is in use: stop what listens there, or choose another with --port."
-        elif getattr(error, "errno", None) == errno.EACCES:
+        elif error.errno == errno.EACCES:
             reason = f"This account may not listen on port {port}: choose one above 1023 with --port."
         else:
             reason = f"EMMA18 cannot listen on {host}, port {port} ({error}): choose others with --host and --port."
@@ -139,7 +141,7 @@ def _prepare_database() -> None:
     except DatabaseError as error:
         where = "EMMA18_DATABASE_URL" if connection.vendor != "sqlite" else str(settings.DATA_DIR)
         reason = " ".join(str(error).split())
-        raise CannotStart(f"The database cannot be used: {reason}. Look at {where}.") from None
+        raise CannotStart(f"The database cannot be used, look at {where}. It said: {reason}") from None
     finally:
         connection.close()
     if found:

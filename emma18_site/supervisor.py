@@ -38,11 +38,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
-        greeting = asyncio.ensure_future(started())
-        try:
-            await asyncio.gather(*(self._keep(program) for program in self._programs))
-        finally:
-            greeting.cancel()
+        greeting = _first(started(), self._stop.wait())
+        await asyncio.gather(greeting, *(self._keep(program) for program in self._programs))
 
     async def _keep(self, program: Program) -> None:
         pause_s = 1.0

@@ -47,6 +47,7 @@ def main() -> None:
 
 def load() -> Application:
     """The application, in the worker."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the inherited handler would swallow it until we serve
     threading.Thread(target=_leave_when_orphaned, args=[os.getppid()], daemon=True).start()
     from emma18_site.asgi import application
 
