@@ -129,10 +129,11 @@ def running_server(**environment: str) -> Iterator[RunningServer]:
     template = _template()
     with tempfile.TemporaryDirectory(prefix="emma18-server-") as folder, _database("TEMPLATE " + template.name) as url:
         shutil.copytree(template, folder, dirs_exist_ok=True)
+        port = free_port()
         server = RunningServer(
-            base_url=f"http://127.0.0.1:{free_port()}",
+            base_url=f"http://127.0.0.1:{port}",
             data_dir=Path(folder),
-            environment=_environment(folder, url, **environment),
+            environment=_environment(folder, url, EMMA18_LISTEN_PORT=str(port), **environment),
         )
         try:
             server.start()
