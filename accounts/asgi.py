@@ -56,10 +56,9 @@ def header(scope: Scope, name: bytes) -> str:
 
 async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
     """The whole body. Raises TooLarge (before reading, where the length is declared), RequestTimeout, ClientGone."""
-    too_large = TooLarge(f"The request body is larger than {cap // 1024:,} KiB, the most that is taken here.")
     declared = header(scope, b"content-length")
     if declared.isdigit() and int(declared) > cap:
-        raise too_large
+        raise _too_large(cap)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -74,10 +73,14 @@ async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > cap:
-            raise too_large
+            raise _too_large(cap)
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+def _too_large(cap: int) -> TooLarge:
+    return TooLarge(f"The request body is larger than {cap // 1024:,} KiB, the most that is taken here.")
 
 
 async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> R:

@@ -7,6 +7,7 @@ error, never a comment, an id or a named event. Knows no provider.
 import asyncio
 import logging
 import time
+import traceback
 from typing import Any
 
 from django.conf import settings
@@ -50,14 +51,18 @@ async def chat_completions(scope: Scope, receive: Receive, send: Send) -> None:
         plan = await _admitted(scope, receive)
         answer = _stream if plan.request.stream else _whole
         await while_connected(receive, answer(send, plan, request_id))
-        return
     except ClientGone:
         return
-    except Refusal as error:
-        refusal = error
-    except Exception:
+    except Refusal as refusal:
+        await _refuse(scope, send, refusal, request_id, began)
+        _let_go(refusal)
+    except Exception as error:
         logger.exception("request failed")
-        refusal = for_status(500)
+        await _refuse(scope, send, for_status(500), request_id, began)
+        _let_go(error)
+
+
+async def _refuse(scope: Scope, send: Send, refusal: Refusal, request_id: str, began: float) -> None:
     await send_refusal(send, refusal, request_id=request_id)
     logger.info(
         "request done",
@@ -69,6 +74,12 @@ async def chat_completions(scope: Scope, receive: Receive, send: Send) -> None:
             "ms": round((time.perf_counter() - began) * 1000, 1),
         },
     )
+
+
+def _let_go(error: Exception) -> None:
+    """Free the request now. An exception and the frames it came through may hold one another, and with them a body of
+    megabytes and a connection whose body was not read, until the garbage is collected some day."""
+    traceback.clear_frames(error.__traceback__)
 
 
 async def _admitted(scope: Scope, receive: Receive) -> Plan:
@@ -117,12 +128,11 @@ async def _send_chunks(send: Send, completion: Completion) -> bytes:
             async for chunk in completion:
                 await line.send_chunk(chunk)
         return DONE
-    except Refusal as error:
-        refusal = error
+    except Refusal as refusal:
+        return _event(envelope(refusal, request_id=completion.request_id))
     except Exception:
         logger.exception("stream failed")
-        refusal = for_status(500)
-    return _event(envelope(refusal, request_id=completion.request_id))
+        return _event(envelope(for_status(500), request_id=completion.request_id))
 
 
 class _Line:

@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One offer that may be tried: the provider, the model's id there, and its endpoint or why there is none."""
+    """One offer that may be tried: the provider, the model's id there, and where to call with which key."""
 
     provider: Provider
     upstream_id: str
-    endpoint: Endpoint | Refusal
+    endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,6 @@ class Plan:
         """Ask one provider after the other until one answers. Raises the last one's refusal when none does."""
         refusal: Refusal | None = None
         for way in self.ways:
-            if isinstance(way.endpoint, Refusal):
-                refusal = way.endpoint
-                continue
             report.provider_name = way.provider.name
             try:
                 answer = await ask(way.endpoint, {**body, "model": way.upstream_id}, request_id=report.request_id)
@@ -90,13 +87,21 @@ class Plan:
 
 
 def plan(caller: Caller, request: ChatRequest) -> Plan:
-    """All that needs the database, in one hop. Raises Forbidden to those who may not spend, NotFound for the model."""
+    """All that needs the database, in one hop. Raises Forbidden to those who may not spend, NotFound for the model,
+    Unavailable and ProviderUnavailable when no provider's key can be opened."""
     # 1 May this caller use this model, and through which offers?
     if not caller.has_role(Membership.Role.MEMBER):
         raise Forbidden("Viewers cannot call models. Ask an owner or admin of the team to make you a member.")
     candidates = offers.candidates(caller, request.model)
-    # 2 In the order to try them, each with its provider's key opened.
-    return Plan(caller, request, [_way(offer.provider, offer.upstream_id) for offer in candidates])
+    # 2 In the order to try them, each with its provider's key opened. One that cannot be opened is passed over.
+    ways: list[Way] = []
+    for offer in candidates:
+        try:
+            ways.append(Way(offer.provider, offer.upstream_id, vault.endpoint(offer.provider)))
+        except Refusal:
+            if offer is candidates[-1] and not ways:
+                raise
+    return Plan(caller, request, ways)
 
 
 async def open(caller: Caller, request: ChatRequest, *, request_id: str) -> "Completion":
@@ -225,13 +230,6 @@ class _Report:
 
     def _ms(self, moment: float) -> float:
         return round((moment - self.began_at) * 1000, 1)
-
-
-def _way(provider: Provider, upstream_id: str) -> Way:
-    try:
-        return Way(provider, upstream_id, vault.endpoint(provider))
-    except Refusal as refusal:  # this provider cannot be called now, but the next may
-        return Way(provider, upstream_id, refusal)
 
 
 async def _tell_admins(provider: Provider, sentence: str) -> None:

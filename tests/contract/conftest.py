@@ -32,7 +32,9 @@ print(keys.issue(owner, name="laptop")[1])
 print(keys.issue(Caller(user=vera, team=team, role=Membership.Role.VIEWER), name="viewer")[1])
 print(revoked)
 """
-OWN_MODELS = ("verbatim", "asks-usage", "asks-no-usage", "slow", "many", "documented/deepseek-chat")
+OWN_MODELS = (
+    "verbatim", "asks-no-usage", "hesitant", "many", "busy", "busy-for-an-hour", "documented/deepseek-chat",
+)  # fmt: skip
 
 
 @dataclass

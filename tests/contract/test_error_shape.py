@@ -144,9 +144,9 @@ def test_a_providers_retry_after_is_passed_on(http):
 
 
 def test_nobody_is_sent_waiting_for_longer_than_a_minute(http, provider):
-    provider.script("slow", fault="refuse-429", retry_after="3600")
+    provider.script("busy-for-an-hour", fault="refuse-429", retry_after="3600")
 
-    response = http.post(CHAT, json={**BODY, "model": "slow"})
+    response = http.post(CHAT, json={**BODY, "model": "busy-for-an-hour"})
 
     assert (response.headers["retry-after"], response.headers["x-should-retry"]) == ("3600", "false")
 
