@@ -46,3 +46,12 @@ def test_sprite_holds_every_icon_that_templates_name() -> None:
 
     assert named
     assert named <= held, f"missing from scripts/icons.txt: {sorted(named - held)}"
+
+
+def test_sprite_holds_nothing_unused() -> None:
+    sources = [*(ROOT / "templates").rglob("*.html"), ROOT / "emma18_site" / "shell.py"]
+    text = "\n".join(source.read_text() for source in sources)
+
+    held = (ROOT / "scripts" / "icons.txt").read_text().split()
+
+    assert [name for name in held if f'"{name}"' not in text and f"#{name}" not in text] == []
