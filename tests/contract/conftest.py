@@ -24,7 +24,8 @@ alice, team = onboarding.found_installation(
 )
 vera = User.objects.create_user(email="vera@example.org", password="a long enough password", name="vera")
 people.add_member(team, user=vera, role=Membership.Role.VIEWER)
-sync.connect(team, kind=Provider.Kind.OPENAI_COMPATIBLE, name="Loopback", base_url={base_url!r}, api_key={key!r})
+for name, base_url, key in {providers!r}:
+    sync.connect(team, kind=Provider.Kind.OPENAI_COMPATIBLE, name=name, base_url=base_url, api_key=key)
 owner = Caller(user=alice, team=team, role=Membership.Role.OWNER)
 row, revoked = keys.issue(owner, name="revoked")
 keys.revoke(owner, public_id=row.public_id)
@@ -33,7 +34,8 @@ print(keys.issue(Caller(user=vera, team=team, role=Membership.Role.VIEWER), name
 print(revoked)
 """
 OWN_MODELS = (
-    "verbatim", "asks-no-usage", "hesitant", "many", "busy", "busy-for-an-hour", "documented/deepseek-chat",
+    "verbatim", "asks-no-usage", "hesitant", "many", "busy", "busy-for-an-hour", "two-ways",
+    "deepseek/deepseek-chat",
 )  # fmt: skip
 
 
@@ -58,9 +60,18 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
-def api(provider: Provider) -> Iterator[Api]:
+def spare() -> Iterator[Provider]:
+    """The provider that is tried second, where the first fails; it has one model of the first's."""
+    with running_provider() as provider:
+        provider.models = [{"id": "two-ways"}]
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def api(provider: Provider, spare: Provider) -> Iterator[Api]:
     with running_server(EMMA18_BODY_STALL_S="1", EMMA18_KEEP_ALIVE_S="1") as server:
-        printed = server.run_python(SCENE.format(base_url=provider.base_url, key=provider.key))
+        providers = [("Loopback", provider.base_url, provider.key), ("Spare", spare.base_url, spare.key)]
+        printed = server.run_python(SCENE.format(providers=providers))
         yield Api(f"{server.base_url}/api/v1", *printed.split(), server)
 
 

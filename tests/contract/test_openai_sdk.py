@@ -147,7 +147,7 @@ def test_an_unknown_price_is_null(client):
     assert client.models.retrieve("unpriced").pricing == {"prompt": None, "completion": None}
 
 
-@pytest.mark.parametrize("model", ["plain/small", "documented/deepseek-chat", "unpriced"])
+@pytest.mark.parametrize("model", ["plain/small", "deepseek/deepseek-chat", "unpriced"])
 def test_a_model_is_retrieved_by_its_id(client, model):
     assert client.models.retrieve(model).id == model
 
