@@ -45,7 +45,13 @@ def run(host: str, port: int, *, with_embedded: bool) -> None:
             file = str(settings.EMBEDDED_RUNTIME_FILE)
             embedded = [sys.executable, "-m", "upstream.embedded", "--runtime-file", file]
             programs.append(Program("The built-in model", embedded))
-        environment = {**os.environ, "EMMA18_LISTEN_HOST": host, "EMMA18_DATA_DIR": str(settings.DATA_DIR)}
+        settings.ADDRESS_FILE.write_text(_address(host, port))
+        environment = {
+            **os.environ,
+            "EMMA18_LISTEN_HOST": host,
+            "EMMA18_LISTEN_PORT": str(port),
+            "EMMA18_DATA_DIR": str(settings.DATA_DIR),
+        }
         asyncio.run(_supervise(programs, environment, host, port, with_embedded=with_embedded))
 
 
@@ -60,14 +66,17 @@ async def _supervise(
     tell("EMMA18 has stopped.")
 
 
-def _greeting(host: str, port: int, *, with_embedded: bool) -> str:
+def _address(host: str, port: int) -> str:
     name = f"[{_reached_at(host)}]" if ":" in host else _reached_at(host)
-    address = settings.PUBLIC_URL or f"http://{name}:{port}"
+    return settings.PUBLIC_URL or f"http://{name}:{port}"
+
+
+def _greeting(host: str, port: int, *, with_embedded: bool) -> str:
     small = f"{model.MODEL_ID}, a small model running on this machine"
     return "\n".join(
         [
             "",
-            f"  EMMA18 is running at  {address}",
+            f"  EMMA18 is running at  {_address(host, port)}",
             "",
             f"  Data folder           {settings.DATA_DIR}",
             f"  Built-in model        {small if with_embedded else 'off'}",

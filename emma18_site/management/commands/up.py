@@ -18,7 +18,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.LISTEN_HOST, help="address to listen on (%(default)s)")
-        parser.add_argument("--port", type=int, default=8018, help="port to listen on (%(default)s)")
+        parser.add_argument("--port", type=int, default=settings.LISTEN_PORT, help="port to listen on (%(default)s)")
         parser.add_argument("--data", metavar="DIR", help="folder for everything kept, like EMMA18_DATA_DIR")
         parser.add_argument("--no-embedded", action="store_true", help="leave out the built-in model")
 
