@@ -48,7 +48,7 @@ def seed() -> Demo:
     ]
     caller = Caller(user=alice, team=northlight, role=Role(memberships[0].role))
     return Demo(
-        base_url=settings.ADDRESS,
+        base_url=_address(),
         people=[
             DemoPerson(each.user.email, _password(each.user.name), each.role, each.team.name) for each in memberships
         ],
@@ -92,6 +92,11 @@ def _access_key(caller: Caller) -> str:
     if row is None:
         keys.issue(caller, name="demo", key=key)
     return key
+
+
+def _address() -> str:
+    """Where this installation is or was last served, which `seed` is not told."""
+    return settings.ADDRESS_FILE.read_text() if settings.ADDRESS_FILE.exists() else settings.ADDRESS
 
 
 def _email(name: str) -> str:

@@ -32,6 +32,7 @@ LISTEN_HOST = env.text("EMMA18_LISTEN_HOST", "127.0.0.1")
 LISTEN_PORT = env.number("EMMA18_LISTEN_PORT", 8018, least=1, most=65535)
 LISTENS_ON_LOOPBACK_ONLY = LISTEN_HOST in ("localhost", "::1") or LISTEN_HOST.startswith("127.")
 _NAMES = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # a browser cannot go to "every address"
+ADDRESS_FILE = DATA_DIR / "address"  # where `up` last served this folder
 ADDRESS = PUBLIC_URL or f"http://{_NAMES.get(LISTEN_HOST, LISTEN_HOST)}:{LISTEN_PORT}"
 
 

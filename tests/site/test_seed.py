@@ -104,6 +104,19 @@ def test_command_prints_one_object_and_nothing_else(server: RunningServer):
     assert json.loads(server.manage("seed", "--json")) == seeded
 
 
+def test_command_may_be_the_first_on_a_fresh_data_folder(python):
+    seeded = python("-m", "django", "seed", "--json")
+
+    assert json.loads(seeded.stdout)["base_url"] == "http://127.0.0.1:8018"
+
+
+def test_address_is_the_one_the_folder_was_last_served_at(settings, tmp_path):
+    settings.ADDRESS_FILE = tmp_path / "address"
+    settings.ADDRESS_FILE.write_text("http://127.0.0.1:9000")
+
+    assert demo.seed().base_url == "http://127.0.0.1:9000"
+
+
 def test_refusal_of_the_command_is_a_sentence_and_not_a_success(server: RunningServer):
     server.run_python(
         "from emma18_site import onboarding\n"
