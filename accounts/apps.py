@@ -10,7 +10,9 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the egress guard, which knows no settings, what it lets through."""
+        # Where strangers found teams, any of them could point a provider at what listens on this machine.
+        only_ours_come_in = settings.LISTENS_ON_LOOPBACK_ONLY and settings.SIGNUP != "open"
         try:
-            egress.allow(settings.EGRESS_ALLOW, loopback=settings.LISTENS_ON_LOOPBACK_ONLY)
+            egress.allow(settings.EGRESS_ALLOW, loopback=only_ours_come_in)
         except ValueError as error:
             raise ImproperlyConfigured(f"EMMA18_EGRESS_ALLOW: {error}") from None

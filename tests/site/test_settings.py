@@ -93,5 +93,7 @@ def test_egress_guard_hears_what_the_settings_allow(python):
     at_home = python("-c", show, EMMA18_EGRESS_ALLOW="10.0.0.5, 192.168.1.0/24").stdout
     on_the_network = python("-c", show, EMMA18_LISTEN_HOST="0.0.0.0").stdout
 
+    open_to_strangers = python("-c", show, EMMA18_SIGNUP="open").stdout
+
     assert at_home.split() == ["10.0.0.5/32", "192.168.1.0/24", "127.0.0.0/8", "::1/128"]
-    assert on_the_network.split() == []
+    assert on_the_network.split() == open_to_strangers.split() == []
