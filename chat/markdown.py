@@ -30,7 +30,7 @@ _TAGS = {
     *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "code"),
     *("strong", "em", "s", "a", "div", "table", "thead", "tbody", "tr", "th", "td"),
 }
-_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "div": {"tabindex"}}
 _CLASSES = {
     "div": {"table-scroll"},
     "th": {"align-left", "align-center", "align-right"},
@@ -63,7 +63,7 @@ class _Renderer(RendererHTML):
         return f'<a href="{escape(address)}">{escape(tokens[idx].content or address)}</a>'
 
     def table_open(self, *_: Any) -> str:
-        return '<div class="table-scroll"><table>'
+        return '<div class="table-scroll" tabindex="0"><table>'  # so that keys can scroll it
 
     def table_close(self, *_: Any) -> str:
         return "</table></div>"
