@@ -29,6 +29,7 @@ class Connection:
     last_four: str
     state: State
     state_word: str
+    last_ok_at: datetime | None
     last_error: str
     model_count: int
     connected_at: datetime
@@ -75,6 +76,7 @@ def _connection(provider: Provider, model_count: int) -> Connection:
         last_four=provider.key_last_four,
         state=state,
         state_word=word,
+        last_ok_at=provider.last_ok_at,
         last_error=provider.last_error,
         model_count=model_count,
         connected_at=provider.connected_at,

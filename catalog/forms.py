@@ -39,7 +39,7 @@ class ConnectForm(forms.Form):
         label="Key",
         required=False,
         widget=forms.PasswordInput({"autocomplete": "new-password", "spellcheck": "false"}),
-        help_text="Stored sealed, never shown again.",
+        help_text="Stored sealed, never shown again. A server of your own may need none.",
     )
 
     def clean_base_url(self) -> str:

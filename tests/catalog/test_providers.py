@@ -49,6 +49,7 @@ def test_page_lists_what_is_connected_and_shows_no_key(alice, provider):
 
     rows = [(row.name, row.state_word, row.model_count, row.last_four) for row in page.context["providers"]]
     assert rows == [("Built in", "Not running", 1, ""), ("Lab", "Healthy", 2, provider.key[-4:])]
+    assert "Last answered" in page.text
     assert provider.key not in page.text
 
 
