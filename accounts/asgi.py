@@ -33,6 +33,10 @@ CONNECTION_AGE_S = 300.0
 _database_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="database")
 
 
+# For an answer given before the body was read: the server then closes the connection, which clients must know of, or
+# their next request may be sent into it.
+BODY_UNREAD = {"Connection": "close"}
+
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _compact_ascii = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -66,7 +70,8 @@ async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
             message = await asyncio.wait_for(receive(), settings.BODY_STALL_S)
         except TimeoutError:
             raise RequestTimeout(
-                f"The request body stalled for {settings.BODY_STALL_S} s. Send it again without pausing."
+                f"The request body stalled for {settings.BODY_STALL_S} s. Send it again without pausing.",
+                headers=BODY_UNREAD,
             ) from None
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -80,7 +85,8 @@ async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
 
 
 def _too_large(cap: int) -> TooLarge:
-    return TooLarge(f"The request body is larger than {cap // 1024:,} KiB, the most that is taken here.")
+    sentence = f"The request body is larger than {cap // 1024:,} KiB, the most that is taken here."
+    return TooLarge(sentence, headers=BODY_UNREAD)
 
 
 async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> R:

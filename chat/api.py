@@ -14,6 +14,7 @@ from django.conf import settings
 
 from accounts import keys
 from accounts.asgi import (
+    BODY_UNREAD,
     ClientGone,
     Receive,
     Scope,
@@ -29,7 +30,7 @@ from accounts.asgi import (
     while_connected,
 )
 from accounts.ids import bind_request_id
-from accounts.refusals import BadRequest, MethodNotAllowed, Refusal, envelope, for_status
+from accounts.refusals import BadRequest, MethodNotAllowed, Refusal, Unauthorized, envelope, for_status
 from chat import completions, requests
 from chat.completions import Completion, Plan
 from chat.requests import ChatRequest
@@ -85,11 +86,15 @@ def _let_go(error: Exception) -> None:
 async def _admitted(scope: Scope, receive: Receive) -> Plan:
     """What the caller may have. A stranger hears of the key first, whatever else is wrong with the request."""
     if scope["method"] != "POST":
-        raise MethodNotAllowed("Send a chat completion with POST.", headers={"Allow": "POST"})
+        raise MethodNotAllowed("Send a chat completion with POST.", headers={"Allow": "POST", **BODY_UNREAD})
     authorization = header(scope, b"authorization")
     length = header(scope, b"content-length")
     if not (length.isdigit() and int(length) <= SMALL_BODY):
-        await in_database(keys.caller_with, authorization)
+        try:
+            await in_database(keys.caller_with, authorization)
+        except Unauthorized as stranger:
+            stranger.headers |= BODY_UNREAD
+            raise
     raw = await read_body(scope, receive, cap=BODY_CAP)
     try:
         request = requests.parse(raw)

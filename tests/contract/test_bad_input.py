@@ -141,13 +141,18 @@ def test_a_large_body_within_the_cap_is_read(http, provider):
 
 @pytest.mark.parametrize("path", ["/models", "/nothing"])
 def test_elsewhere_a_mebibyte_is_the_most_413(http, path):
-    assert_refused(http.post(path, content=b" " * (MIB + 1)), 413, "request_too_large")
+    response = http.post(path, content=b" " * (MIB + 1))
+
+    assert_refused(response, 413, "request_too_large")
+    assert response.headers["connection"] == "close"
 
 
-def test_a_stranger_cannot_make_us_read_a_large_body(api):
-    response = httpx.post(api.base_url + CHAT, content=b" " * (8 * MIB))
+@pytest.mark.parametrize("size", [100_000, 8 * MIB])
+def test_a_stranger_cannot_make_us_read_a_large_body(api, size):
+    response = httpx.post(api.base_url + CHAT, content=b" " * size)
 
     assert_refused(response, 401)
+    assert response.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/models"])
