@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,16 @@ class RunningServer:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"The server did not start:\n{self.log[-3000:]}")
             time.sleep(0.05)
+
+    @contextmanager
+    def beside(self) -> Iterator["RunningServer"]:
+        """A second web process on the same data, as behind a load balancer."""
+        other = replace(self, base_url=f"http://127.0.0.1:{free_port()}", process=None, embedded=None)
+        try:
+            other.start()
+            yield other
+        finally:
+            other.stop()
 
     def start_embedded(self) -> None:
         """Start the built-in model beside the server and wait until it answers."""

@@ -129,3 +129,17 @@ def test_without_javascript_the_page_reloads_itself_until_the_end(alice):
     list(alice.follow(page))
     finished = alice.get(str(page.url)).text
     assert '<meta http-equiv="refresh"' not in finished and "<h1>A heading</h1>" in finished
+
+
+def test_a_reply_is_followed_and_stopped_from_another_process(alice, server):
+    page = alice.post("/chat/start/", prompt="Go on.", model="endless")
+
+    with server.beside() as other, Person(other.base_url, "alice@example.org") as elsewhere:
+        there = elsewhere.get(page.url.path)
+        with closing(elsewhere.follow(there)) as following:
+            seen = list(islice(following, 5))
+            elsewhere.post(re.search(r'action="([^"]+/stop/)"', there.text)[1])
+            seen += list(following)
+
+    assert "word word" in played(seen)
+    assert seen[-1][0] == "end" and "Stopped" in seen[-1][2]
