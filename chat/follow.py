@@ -141,7 +141,8 @@ def _figures(generation: generations.Generation) -> str:
     """The receipt so far. A provider sends about a token a chunk; the exact counts come with the end."""
     first_s = generation.first_token_s or 0.0
     writing_s = generation.elapsed_s - first_s
-    figures = [f"about {generation.chunks:,} tokens so far", f"{first_s:.2f} s to first token"]
+    tokens = "token" if generation.chunks == 1 else "tokens"
+    figures = [f"about {generation.chunks:,} {tokens} so far", f"{first_s:.2f} s to first token"]
     if writing_s > 1:
         figures.append(f"{generation.chunks / writing_s:.0f} tokens/s")
     return format_html_join("", "<span>{}</span>", ((figure,) for figure in figures))

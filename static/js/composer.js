@@ -28,6 +28,7 @@ function onKey(event) {
 
 if (composer) {
   prompt.addEventListener("keydown", take);
+  prompt.addEventListener("input", () => error.replaceChildren());
   composer.addEventListener("htmx:after:request", (event) => {
     if (!event.detail.ctx.response.raw.ok) return;
     prompt.value = "";
@@ -37,4 +38,5 @@ if (composer) {
     error.textContent = "The server cannot be reached. Your message is still here; send it again in a moment.";
   });
 }
+document.addEventListener("reply:finished", () => error?.replaceChildren());
 document.addEventListener("keydown", onKey);
