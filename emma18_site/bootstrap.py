@@ -3,7 +3,8 @@
 Knows files, processes and version numbers. It must import nothing but the standard library and stay readable
 for Python 3.8, because it runs before the right Python is found, and must know nothing of Django or settings.
 
-Run as a module, it is the project's uv: `python3 -m emma18_site.bootstrap pip list --python .venv`.
+Run as a module, it installs what a command needs (`python3 -m emma18_site.bootstrap test`), or is the project's
+uv (`python3 -m emma18_site.bootstrap uv pip list --python .venv`).
 """
 
 from __future__ import annotations
@@ -343,9 +344,8 @@ def candidates(environ: Mapping[str, str]) -> Iterator[str]:
             if os.access(path, os.X_OK):
                 yield path
     for versions in pyenv_folders(environ):
-        found = [(version_of(path.name), path) for path in versions.glob("3.*") if version_of(path.name)]
-        for _, path in sorted(found, reverse=True):
-            yield str(path / "bin" / "python3")
+        for made in sorted(versions.glob("3.*"), key=lambda folder: version_of(folder.name), reverse=True):
+            yield str(made / "bin" / "python3")
 
 
 def pyenv_folders(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -389,7 +389,17 @@ def dotted(version: Sequence[int]) -> str:
     return ".".join(str(part) for part in version)
 
 
+def main(arguments: Sequence[str]) -> None:
+    if arguments[:1] != ["uv"]:
+        Environment(REPOSITORY).install(locks_for(arguments[0] if arguments else "help", arguments[1:]))
+        return
+    with only_one_installs(REPOSITORY) as held:
+        uv = Uv(REPOSITORY, find_python(os.environ), held)
+    os.execve(uv.path, [uv.path, *arguments[1:]], uv.environ)
+
+
 if __name__ == "__main__":
-    with only_one_installs(REPOSITORY) as lock_held:
-        project_uv = Uv(REPOSITORY, find_python(os.environ), lock_held)
-    os.execve(project_uv.path, [project_uv.path, *sys.argv[1:]], project_uv.environ)
+    try:
+        main(sys.argv[1:])
+    except SetupError as refused:
+        sys.exit(refuse(refused))
