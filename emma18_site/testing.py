@@ -63,7 +63,8 @@ def find_chromium() -> str | None:
 def _pytest(database: str, marks: str, arguments: list[str], chromium: str | None, url: str = "") -> int:
     print(f"\n=== Tests on {database} ===", flush=True)
     environment = {**os.environ, "EMMA18_DATABASE_URL": url, "EMMA18_CHROMIUM": chromium or ""}
-    command = [sys.executable, "-m", "pytest", "-m", marks, *arguments]
+    # Two at once, as many of them wait for servers to start; more would have them wait for each other.
+    command = [sys.executable, "-m", "pytest", "-m", marks, "-n", "2", "--dist", "loadgroup", *arguments]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
 
 
