@@ -56,13 +56,14 @@ def test_missing_master_key_is_noticed(sealed, settings):
     assert found() == ["emma18.E003"]
 
 
-def test_checking_master_keys_costs_two_queries_however_many_are_sealed(sealed, alice, django_assert_max_num_queries):
+def test_checks_cost_the_same_queries_however_many_keys_are_sealed(sealed, alice, django_assert_max_num_queries):
+    found()  # Django asks the database what it can do, once
     for number in range(5):
         vault.store(
             alice.team, kind=Provider.Kind.EMMA18, name=f"Lab {number}", base_url="https://x.example.org", api_key="k"
         )
 
-    with django_assert_max_num_queries(4):  # the tables, the journal mode, the sealed keys
+    with django_assert_max_num_queries(3):  # the tables, the journal mode, the sealed keys
         assert found() == []
 
 
