@@ -349,23 +349,23 @@ def _usage(behaviour: Behaviour, body: dict[str, Any]) -> dict[str, int]:
 @contextlib.contextmanager
 def running_provider(**options: Any) -> Iterator[Provider]:
     """A provider in a thread of its own, on a free port."""
-    provider, is_ready, loop = Provider(**options), threading.Event(), asyncio.new_event_loop()
-    is_over = asyncio.Event()
+    provider, is_ready, is_over = Provider(**options), threading.Event(), asyncio.Event()
 
     async def serve() -> None:
         async with provider._serving("127.0.0.1", 0):
             is_ready.set()
             await is_over.wait()
 
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        thread = threading.Thread(target=runner.run, args=(serve(),), name="provider", daemon=True)
-        thread.start()
-        assert is_ready.wait(10), "the provider did not start"
-        try:
-            yield provider
-        finally:
-            loop.call_soon_threadsafe(is_over.set)
-            thread.join(10)
+    # The loop is made, run and closed in that thread: this one may have a loop of its own, as Playwright's does.
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="provider", daemon=True)
+    thread.start()
+    assert is_ready.wait(10), "the provider did not start"
+    try:
+        yield provider
+    finally:
+        assert provider._loop is not None
+        provider._loop.call_soon_threadsafe(is_over.set)
+        thread.join(10)
 
 
 async def _serve_for_ever(port: int) -> None:
