@@ -75,6 +75,10 @@ def refusals_as_pages(get_response: GetResponse) -> GetResponse:
             return None
         if request.path.startswith(API_PREFIX):
             return _refusal_as_json(exception)
+        if request.headers.get("HX-Request"):
+            # A page has no place in the fragment's target: the sentence becomes a toast, see static/js/toast.js.
+            headers = {"HX-Reswap": "none", **exception.headers}
+            return HttpResponse(exception.detail, status=exception.status, content_type="text/plain", headers=headers)
         context = {"refusal": exception, "request_id": current_request_id()}
         return render(request, "site/refused.html", context, status=exception.status)
 

@@ -22,9 +22,11 @@ toasts.querySelectorAll(".toast").forEach(enliven);
 // Answers that htmx does not swap in would otherwise pass unseen.
 document.addEventListener("htmx:response:error", (event) => {
   const { status, headers } = event.detail.ctx.response;
+  const isSentence = headers.get("content-type")?.startsWith("text/plain");
   const id = headers.get("x-request-id");
   const named = id ? ` Request ${id}.` : "";
-  if (status >= 500) complain(`The server could not do that. Try again in a moment.${named}`);
+  if (isSentence) complain(`${event.detail.ctx.text}${named}`);
+  else if (status >= 500) complain(`The server could not do that. Try again in a moment.${named}`);
   else if (status === 404) complain(`That is no longer there. Reload the page.${named}`);
   else if (status === 413) complain(`That is too large to send.${named}`);
   else if (status === 400 || status === 405) complain(`The server did not understand that. Reload the page and try again.${named}`);

@@ -198,3 +198,12 @@ def test_a_page_costs_the_same_queries_however_long_the_list(alice, django_asser
 
     with django_assert_max_num_queries(8):
         client.get(reverse("playground"))
+
+
+def test_a_refused_button_gets_the_sentence_alone_and_swaps_nothing(alice, reply):
+    url = reverse("retry-turn", args=[reply.public_id])
+
+    response = signed_in(alice).post(url, headers={"HX-Request": "true"})
+
+    assert (response.status_code, response["HX-Reswap"]) == (409, "none")
+    assert response.content.decode() == "A reply is being written already."
