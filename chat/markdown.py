@@ -7,14 +7,16 @@ the renderer made; code is escaped and coloured apart from it, and put back by m
 import re
 import secrets
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import nh3
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from pygments import highlight
@@ -22,9 +24,12 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-# Parsing is quadratic in the worst case ("[[[[…"): a block past this is shown as it came. No person writes one so long.
+# Text like "[[[[…" takes 25 µs a character to parse: a block or paragraph past this is shown as it came. No person
+# writes one so long.
 LARGEST_BLOCK = 20_000
 LARGEST_COLOURED = 100_000
+# Cells that short rows of a table leave out and the parser fills in: 65,536 by default, seconds for a few KB of text.
+cast(Any, import_module("markdown_it.rules_block.table")).MAX_AUTOCOMPLETED_CELLS = 1_000
 
 _TAGS = {
     *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol", "li", "pre", "code"),
@@ -77,8 +82,23 @@ class _Renderer(RendererHTML):
     th_open = td_open = _cell
 
 
-_markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=_Renderer)
-_markdown.enable(["table", "strikethrough"])
+class _TooMuch(Exception):
+    """A block that would take too long to render."""
+
+
+def _limit(state: StateCore) -> None:
+    if any(token.type == "inline" and len(token.content) > LARGEST_BLOCK for token in state.tokens):
+        raise _TooMuch
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=_Renderer)
+    return parser.enable(["table", "strikethrough"])
+
+
+_markdown = _parser()
+_markdown.core.ruler.before("inline", "limit", _limit)
+_outline = _parser().disable("inline")  # where blocks begin and end is known without what is in them
 _formatter = HtmlFormatter[str](nowrap=True, classprefix="tok-")
 
 
@@ -111,23 +131,25 @@ def _ends(tail: str) -> list[int]:
     if not tail.strip():
         return []
     line_starts = [0, *(newline.end() for newline in re.finditer("\n", tail))]
-    begins = [token.map[0] for token in _markdown.parse(tail) if token.level == 0 and token.map and token.nesting >= 0]
+    begins = [token.map[0] for token in _outline.parse(tail) if token.level == 0 and token.map and token.nesting >= 0]
     return [*(line_starts[line] for line in begins[1:]), len(tail)]
 
 
 def _render(source: str) -> str:
     env: dict[str, Any] = {"mark": secrets.token_hex(8), "code": {}}
+    try:
+        rendered = _markdown.render(source, env)
+    except _TooMuch:
+        return _plain(source)
     html = nh3.clean(
-        _markdown.render(source, env),
+        rendered,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         allowed_classes=_CLASSES,
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
-    for mark, code in env["code"].items():
-        html = html.replace(_placeholder(mark), code)
-    return html
+    return re.sub(_placeholder(f"({env['mark']}-[0-9]+)"), lambda found: env["code"][found[1]], html)
 
 
 def _placeholder(mark: str) -> str:

@@ -1,5 +1,7 @@
 """Rendering of model output: finished blocks only once, and nothing in it comes to life."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,3 +93,24 @@ def test_a_finished_block_never_changes_however_the_reply_goes_on(parts):
 @pytest.mark.parametrize("text", ["x" * 1_000_000, "[" * 50_000, "![[](" * 9_000, "> " * 30_000, "*a_ " * 20_000])
 def test_endless_text_without_a_break_is_plain(text):
     assert rendered(text).startswith('<div class="plain">')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Hi.\n\n" + "[" * 500_000, ("|a" * 600 + "|\n" + "|-" * 600 + "|\n" + "|b\n" * 110 + "\n") * 8],
+    ids=["brackets after a paragraph", "tables the parser would fill up"],
+)
+def test_no_reply_makes_more_work_than_its_length_is_worth(text):
+    began = time.process_time()
+
+    html = rendered(text)
+
+    assert time.process_time() - began < 5  # 13 s and 19 s without the limits
+    assert len(html) < 20 * len(text)
+
+
+def test_code_blocks_in_one_list_are_each_put_back():
+    html = rendered("- a\n\n" + "".join(f"  ```\n  code {number}\n  ```\n\n" for number in range(12)))
+
+    assert [f"code {number}\n" in html for number in range(12)] == [True] * 12
+    assert html.count("<figure") == 12
