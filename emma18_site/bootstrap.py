@@ -154,7 +154,16 @@ class Environment:
             shutil.rmtree(str(self.folder))
         # If none on this machine fits, uv looks for one of its own, or fetches one from the internet.
         python = chosen or ">=3.12,<3.15"
-        uv.run(f"Making .venv with Python {python}", "venv", "--quiet", "--python", python, str(self.folder))
+        arguments = ["--quiet", "--no-project", "--python", python, str(self.folder)]
+        try:
+            uv.run(f"Making .venv with Python {python}", "venv", *arguments)
+        except SetupError as refusal:
+            if chosen:
+                raise
+            raise SetupError(
+                "There is no Python 3.12 to 3.14 here, and none could be fetched: install one, or name it in"
+                f" EMMA18_PYTHON.\n{refusal}"
+            ) from None
         self.made_for.write_text(self.wish or "")
 
     def install_lock(self, uv: Uv, name: str) -> None:
@@ -175,13 +184,15 @@ class Uv:
         self.repository = repository
         self.pips = [python for python in (chosen, sys.executable) if python and has_pip(python)]
         self.environ = dict(os.environ)
-        for name, value in self.pip_wishes().items():
+        for name, value in self.wishes().items():
             self.environ.setdefault(name, value)
-        self.path = uv_on_path() or self.borrowed()
+        self.path = uv_on_path() or self.borrowed(chosen)
 
-    def pip_wishes(self) -> dict[str, str]:
+    def wishes(self) -> dict[str, str]:
         """uv trusts the machine's certificates only if told to, and does not read pip's configuration."""
         wishes = {"UV_SYSTEM_CERTS": "true"}
+        if not os.access(os.path.expanduser("~"), os.W_OK):
+            wishes["UV_NO_CACHE"] = "true"  # it would keep its downloads there
         if self.pips:
             said = subprocess.run([self.pips[0], "-m", "pip", "config", "list"], stdout=subprocess.PIPE, text=True)
             for key, _, value in (line.partition("=") for line in said.stdout.splitlines()):
@@ -190,14 +201,14 @@ class Uv:
                     wishes[name] = value.strip("'\"")
         return wishes
 
-    def borrowed(self) -> str:
+    def borrowed(self, chosen: str | None) -> str:
         folder = self.repository / ".venv-tools"
         lock = self.repository / "requirements" / "uv.txt"
         complete = folder / "emma18-uv.stamp"
         wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
         if not complete.exists() or complete.read_text() != wanted:
             shutil.rmtree(str(folder), ignore_errors=True)
-            pip = [self.pips[0] if self.pips else self.python_with_pip(folder / "pip"), "-m", "pip"]
+            pip = [self.pips[0] if self.pips else self.python_with_pip(chosen, folder / "pip"), "-m", "pip"]
             arguments = [
                 "install",
                 "--quiet",
@@ -210,9 +221,9 @@ class Uv:
             complete.write_text(wanted)
         return str(folder / "bin" / "uv")
 
-    def python_with_pip(self, folder: Path) -> str:
+    def python_with_pip(self, chosen: str | None, folder: Path) -> str:
         try:
-            self.step("Making a folder for pip", [sys.executable, "-m", "venv", str(folder)])
+            self.step("Making a folder for pip", [chosen or sys.executable, "-m", "venv", str(folder)])
         except SetupError as refusal:
             raise SetupError(
                 f"There is no uv and no pip to install with: install uv or python3-venv.\n{refusal}"
@@ -235,7 +246,7 @@ class Uv:
                 str(python),
                 "install",
             ]
-            self.step("That failed; trying with pip", [*pip, *arguments])
+            self.step(f"{title} with pip, as uv could not", [*pip, *arguments])
 
     def run(self, title: str, *arguments: str) -> None:
         self.step(title, [self.path, *arguments])
