@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.upstream.conftest import ask
 from upstream import chat, client
-from upstream.client import Endpoint
+from upstream.client import Endpoint, Limits
 from upstream.errors import TimedOut, Unreachable
 
 
@@ -83,8 +83,11 @@ async def test_a_key_that_fits_no_header_is_not_sent(provider, key):
 
 
 async def test_an_unknown_host_is_named():
+    nowhere = Endpoint("https://provider.invalid/v1", "k")
+    patient = Limits(connect_s=60)  # a resolver without a network takes its time to give up
+
     with pytest.raises(Unreachable, match=r"The host provider\.invalid was not found"):
-        await chat.complete(Endpoint("https://provider.invalid/v1", "k"), ask("any"), request_id="req_1")
+        await chat.complete(nowhere, ask("any"), request_id="req_1", limits=patient)
 
 
 async def test_tls_to_a_server_without_it_is_said_plainly(provider):
