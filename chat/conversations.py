@@ -63,7 +63,7 @@ def cursor(row: Conversation) -> str:
 
 def being_written(rows: list[Conversation]) -> set[int]:
     """Which of these have a reply in the making, by primary key."""
-    unfinished = Turn.objects.filter(conversation__in=rows, state__in=Turn.UNFINISHED)
+    unfinished = Turn.objects.filter(conversation__in=rows, state__in=Turn.UNFINISHED, leased_until__gte=Now())
     return set(unfinished.values_list("conversation_id", flat=True))
 
 

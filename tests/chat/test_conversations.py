@@ -128,6 +128,17 @@ def test_a_lapsed_reply_is_interrupted_with_its_text_and_a_retry(alice, reply):
     assert reverse("retry-turn", args=[reply.public_id]) in page
 
 
+def test_the_list_marks_replies_being_written_and_not_those_whose_writer_is_gone(alice, reply):
+    client = signed_in(alice)
+
+    before = client.get(reverse("conversation-list")).content.decode()
+    lapse(reply)
+    after = client.get(reverse("conversation-list")).content.decode()
+
+    assert "a reply is being written" in before
+    assert "a reply is being written" not in after
+
+
 def test_a_writer_whose_lease_lapsed_cannot_write_over_the_end(reply):
     turn = claimed(reply)
     lapse(turn)
