@@ -1,10 +1,13 @@
 """The web process ends in the middle of a reply: nothing that was written is lost, and nobody waits for ever."""
 
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
 
+import openai
 import pytest
 
 from tests.person import Person
@@ -78,3 +81,19 @@ def test_a_server_told_to_stop_ends_its_replies_and_goes_within_ten_seconds(serv
 
     assert stopped_s < 10
     assert "Interrupted" in reloaded.text and "was restarted" in reloaded.text
+
+
+def test_an_api_stream_is_told_that_the_server_stops(server):
+    key = server.run_python(
+        "from accounts import keys, people; from accounts.models import Membership\n"
+        "alice = Membership.objects.get(user__email='alice@example.org')\n"
+        "print(keys.issue(people.member(alice.team, user=alice.user), name='sdk')[1])"
+    ).strip()
+    client = openai.OpenAI(base_url=f"{server.base_url}/api/v1", api_key=key, max_retries=0)
+    messages = [{"role": "user", "content": "Go on."}]
+
+    with client, client.chat.completions.create(model="endless", messages=messages, stream=True) as chunks:
+        assert next(chunks).choices[0].delta.role == "assistant"
+        os.killpg(server.process.pid, signal.SIGTERM)
+        with pytest.raises(openai.APIError, match="The server is restarting"):
+            list(chunks)
