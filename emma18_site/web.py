@@ -1,7 +1,7 @@
 """The web server's process: `python -m emma18_site.web --host 127.0.0.1 --port 8018`.
 
-Runs granian with our limits. Told to stop, it first ends the replies being written, since granian waits for open
-streams; and it stops when the process that started it is gone.
+Runs granian with our limits. Told to stop, it first brings what streams to an end, since granian only waits for it;
+and it stops when the process that started it is gone.
 """
 
 import argparse
@@ -63,12 +63,12 @@ _drains: set[asyncio.Task[None]] = set()
 
 
 def _drain() -> None:
-    """End the replies being written, then let granian stop: to it, SIGINT means the same as SIGTERM."""
+    """Bring what streams to an end, then let granian stop: to it, SIGINT means the same as SIGTERM."""
     if not _drains:
-        _drains.add(asyncio.ensure_future(_end_replies()))
+        _drains.add(asyncio.ensure_future(_drain_and_stop()))
 
 
-async def _end_replies() -> None:
+async def _drain_and_stop() -> None:
     from emma18_site.asgi import drain
 
     try:
