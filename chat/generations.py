@@ -6,7 +6,7 @@ Runs in the server's event loop. `conversations.py` keeps what is written; this 
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.utils import timezone
@@ -15,7 +15,7 @@ from accounts import people
 from accounts.asgi import in_database
 from accounts.callers import Caller
 from accounts.ids import bind_request_id
-from accounts.refusals import Refusal
+from accounts.refusals import ProviderInterrupted, Refusal, Unavailable
 from chat import completions, conversations, markdown
 from chat.conversations import Written
 from chat.models import Turn
@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 0.25
 RENEW_EVERY_S = 5.0
+DATABASE_AGAIN_S = 1.0
+DATABASE_WITHIN_S = 60.0  # how long a database that is away is waited for
+LONGEST_REPLY = 2_000_000  # characters; the longest replies of today's models have a quarter of that
+LARGEST_COUNT = 2**31 - 1  # that a column holds
 PARSE_AGAIN_AT = 1.2  # a tail is looked through for finished blocks again once it has grown by a fifth
 RESTARTED = "The server was restarted while this reply was being written. The text so far is kept."
 BROKEN = "Something went wrong on our end while this reply was being written. The text so far is kept."
@@ -150,7 +154,7 @@ class Generation:
     async def run(self) -> None:
         """Claim the turn, receive it, keep it as it grows, and end it exactly once."""
         try:
-            turn = await in_database(conversations.claim, self.public_id, request_id=bind_request_id())
+            turn = await _in_database_at_last(conversations.claim, self.public_id, request_id=bind_request_id())
             if turn is not None:
                 await self._write(turn)
         except Exception:
@@ -162,21 +166,16 @@ class Generation:
             self._notify()
 
     async def _write(self, turn: Turn) -> None:
-        saved_at = time.monotonic()
-        saved_length = 0
         self._receiving = asyncio.create_task(self._receive(turn))
         if self._ending:
             self._receiving.cancel()
-        while not (await asyncio.wait({self._receiving}, timeout=SAVE_EVERY_S))[0]:
-            if self.text.length == saved_length and time.monotonic() - saved_at < RENEW_EVERY_S:
-                continue
-            saved_length, saved_at = self.text.length, time.monotonic()
-            if not await in_database(self._save, turn, str(self.text)):
-                self.stop()
-            self._notify()
+        try:
+            await self._keep_until_received(turn, self._receiving)
+        finally:
+            self._receiving.cancel()  # nobody would read what a provider goes on to send
         state, error = self._outcome(self._receiving)
         written = Written(str(self.text), self.blocks)
-        await in_database(conversations.finish, turn, written, state=state, error=error, **self._facts)
+        await _in_database_at_last(conversations.finish, turn, written, state=state, error=error, **self._facts)
         logger.info(
             "reply done",
             extra={
@@ -188,8 +187,22 @@ class Generation:
             },
         )
 
+    async def _keep_until_received(self, turn: Turn, receiving: asyncio.Task[None]) -> None:
+        saved_at = time.monotonic()
+        saved_length = 0
+        while not (await asyncio.wait({receiving}, timeout=SAVE_EVERY_S))[0]:
+            if self.text.length == saved_length and time.monotonic() - saved_at < RENEW_EVERY_S:
+                continue
+            saved_length, saved_at = self.text.length, time.monotonic()
+            try:
+                if not await in_database(self._save, turn, str(self.text)):
+                    self.stop()
+            except Unavailable:  # the text is still here, and the lease may outlast it
+                await asyncio.wait({receiving}, timeout=DATABASE_AGAIN_S)
+            self._notify()
+
     async def _receive(self, turn: Turn) -> None:
-        caller, messages = await in_database(_asked, turn)
+        caller, messages = await _in_database_at_last(_asked, turn)
         body: dict[str, Any] = {"model": turn.model_id, "messages": messages}
         request = ChatRequest(model=turn.model_id, body=body, stream=True, include_usage=True)
         completion = await completions.open(caller, request, request_id=turn.request_id)
@@ -203,11 +216,13 @@ class Generation:
                     self.chunks += 1
                     self.text.append(delta)
                     self._notify()
+                if self.text.length > LONGEST_REPLY:
+                    raise ProviderInterrupted(f"The reply was ended at {LONGEST_REPLY:,} characters, the most kept.")
         finally:
             await completion.aclose()
             if completion.usage:
-                self._facts["tokens_in"] = completion.usage.get("prompt_tokens")
-                self._facts["tokens_out"] = completion.usage.get("completion_tokens")
+                self._facts["tokens_in"] = _count(completion.usage.get("prompt_tokens"))
+                self._facts["tokens_out"] = _count(completion.usage.get("completion_tokens"))
 
     def _outcome(self, receiving: asyncio.Task[None]) -> tuple[State, str]:
         if receiving.cancelled():
@@ -243,6 +258,24 @@ def _asked(turn: Turn) -> tuple[Caller, list[dict[str, str]]]:
 
 def _deltas(chunk: dict[str, Any]) -> Iterator[str]:
     for choice in chunk.get("choices") or ():
-        content = (choice.get("delta") or {}).get("content")
+        delta = choice.get("delta")
+        content = delta.get("content") if isinstance(delta, dict) else None
         if isinstance(content, str) and content:
             yield content
+
+
+def _count(value: object) -> int | None:
+    """A provider's figure, if it is one."""
+    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
+
+
+async def _in_database_at_last[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """A reply outlives a database that is away for a while."""
+    give_up_at = time.monotonic() + DATABASE_WITHIN_S
+    while True:
+        try:
+            return await in_database(function, *args, **kwargs)
+        except Unavailable:
+            if time.monotonic() > give_up_at:
+                raise
+            await asyncio.sleep(DATABASE_AGAIN_S)

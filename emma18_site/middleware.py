@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from accounts.ids import bind_request_id, current_request_id
-from accounts.refusals import Refusal, database_away, envelope, for_status
+from accounts.refusals import BadRequest, Refusal, database_away, envelope, for_status
 
 logger = logging.getLogger(__name__)
 
@@ -68,9 +68,13 @@ def refusals_as_pages(get_response: GetResponse) -> GetResponse:
     """Turn a refusal raised by a view into the documented JSON or into a page."""
 
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, OperationalError | InterfaceError):
+        is_database_away = isinstance(exception, OperationalError | InterfaceError)
+        if is_database_away:
             logger.error("database away", exc_info=exception)
             exception = database_away()
+        elif isinstance(exception, DataError):
+            logger.error("value refused by the database", exc_info=exception)
+            exception = BadRequest("The request holds something that cannot be stored, such as an invisible character.")
         if not isinstance(exception, Refusal):
             return None
         if request.path.startswith(API_PREFIX):
@@ -80,7 +84,9 @@ def refusals_as_pages(get_response: GetResponse) -> GetResponse:
             headers = {"HX-Reswap": "none", **exception.headers}
             return HttpResponse(exception.detail, status=exception.status, content_type="text/plain", headers=headers)
         context = {"refusal": exception, "request_id": current_request_id()}
-        return render(request, "site/refused.html", context, status=exception.status)
+        # Who is asking is in the database too: without it the page has no frame around it.
+        page = render_to_string("site/refused.html", context, None if is_database_away else request)
+        return HttpResponse(page, status=exception.status, headers=exception.headers)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         return get_response(request)

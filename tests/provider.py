@@ -47,6 +47,7 @@ class Behaviour:
     message: str = "The provider would rather not."
     retry_after: str = "7"
     extra: dict[str, Any] = field(default_factory=dict)  # more keys in each delta and message
+    counts: dict[str, Any] = field(default_factory=dict)  # in place of the true figures in usage
 
 
 @dataclass(frozen=True)
@@ -343,6 +344,7 @@ def _usage(behaviour: Behaviour, body: dict[str, Any]) -> dict[str, int]:
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
+        **behaviour.counts,
     }
 
 

@@ -23,13 +23,15 @@ def provider() -> Iterator[Provider]:
         running.script("endless", text="word " * 2000, delay_s=0.02)
         running.script("breaks", text=STORY, fault="cut-mid-stream", after=6, delay_s=0.02)
         running.script("refuses", fault="refuse-401")
+        running.script("miscounts", text="Fine.", counts={"prompt_tokens": -3, "completion_tokens": 1 << 40})
+        running.script("never-ends", text=("x" * 700_000 + " ") * 4)
         yield running
 
 
 @pytest.fixture(scope="module")
 def server(provider: Provider) -> Iterator[RunningServer]:
     with running_server() as running:
-        founded(running, provider, "story", "endless", "breaks", "refuses")
+        founded(running, provider, "story", "endless", "breaks", "refuses", "miscounts", "never-ends")
         yield running
 
 
@@ -110,6 +112,23 @@ def test_a_refusal_before_the_first_word_is_a_sentence_in_the_thread(alice):
     html = ended(alice, page)
 
     assert "Failed" in html and "Loopback" in html and "Traceback" not in html
+
+
+def test_figures_that_cannot_be_are_left_out_and_the_reply_is_kept(alice):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="miscounts")
+    html = ended(alice, page)
+
+    assert 'data-state="done"' in html and "Fine." in html
+    assert " in, " not in html
+
+
+def test_a_reply_beyond_any_measure_is_ended_and_its_beginning_kept(alice, provider):
+    page = alice.post("/chat/start/", prompt="Tell me.", model="never-ends")
+    html = ended(alice, page)
+
+    assert "The reply was ended at 2,000,000 characters" in html and "Retry" in html
+    assert "x" * 700_000 in html and len(html) < 3_000_000
+    provider.wait_until(lambda provider: provider.open_streams == 0)
 
 
 def test_nobody_else_follows(alice, server):
