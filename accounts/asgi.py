@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connection
 
-from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, database_away, envelope
+from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, database_away, envelope, not_storable
 
 logger = logging.getLogger(__name__)
 
@@ -200,6 +200,9 @@ def _with_connection[R](work: Callable[[], R]) -> R:
     except (OperationalError, InterfaceError) as error:
         logger.exception("database away")
         raise database_away() from error
+    except DataError as error:
+        logger.exception("value refused by the database")
+        raise not_storable() from error
     finally:
         if connection.close_at is not None and connection.close_at <= time.monotonic():
             connection.close_at = time.monotonic() + CONNECTION_AGE_S

@@ -61,7 +61,10 @@ def caller_of(request: HttpRequest) -> Caller | None:
 def _to_login(request: HttpRequest) -> HttpResponseBase:
     """Log in, then go on to where one was going; after a form, to the page it was on."""
     if request.headers.get("HX-Request"):  # a redirect would be followed out of sight and swapped into the page
-        here = urlsplit(request.headers.get("HX-Current-URL", "/"))
+        try:
+            here = urlsplit(request.headers.get("HX-Current-URL", "/"))
+        except ValueError:  # no browser sends such an address
+            here = urlsplit("/")
         login = redirect_to_login(here.path + (f"?{here.query}" if here.query else ""))
         return HttpResponseClientRedirect(login.url)
     return redirect_to_login(request.get_full_path() if request.method in ("GET", "HEAD") else "/")

@@ -122,6 +122,11 @@ def database_away() -> Unavailable:
     )
 
 
+def not_storable() -> BadRequest:
+    """For what the database refuses although nothing checked it before: PostgreSQL takes no NUL, for one."""
+    return BadRequest("The request holds something that cannot be stored, such as an invisible character. Remove it.")
+
+
 def envelope(refusal: Refusal, *, request_id: str) -> dict[str, Any]:
     """The documented error body; also the shape of an error event in the middle of a stream."""
     return {

@@ -5,7 +5,7 @@ a stop or a lapsed lease, sees no row change and goes quietly.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -49,9 +49,9 @@ def newest_first(caller: Caller, *, before: str, limit: int) -> list[Conversatio
     if before:
         changed_at, _, public_id = before.partition("~")
         try:
-            moment = datetime.fromisoformat(changed_at)
+            moment = datetime.fromisoformat(changed_at).astimezone(UTC)
             rows = rows.filter(Q(updated_at__lt=moment) | Q(updated_at=moment, public_id__lt=public_id))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise BadRequest("This list cannot be continued. Open it from its beginning.", param="before") from None
     return list(rows[:limit])
 
@@ -75,7 +75,7 @@ def conversation(caller: Caller, public_id: str) -> Conversation:
 
 
 def rename(caller: Caller, public_id: str, *, title: str) -> Conversation:
-    title = " ".join(title.split())
+    title = " ".join(title.replace("\x00", "").split())
     if not 1 <= len(title) <= 120:
         raise BadRequest("Give the conversation a title of 1 to 120 characters.", param="title")
     found = conversation(caller, public_id)

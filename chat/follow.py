@@ -9,6 +9,7 @@ blocks up to END and text up to OFFSET, in characters. A page that reconnects se
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -32,10 +33,12 @@ from accounts.asgi import (
     while_connected,
 )
 from accounts.ids import bind_request_id
-from accounts.refusals import MethodNotAllowed, Refusal, Unauthorized, Unavailable
+from accounts.refusals import MethodNotAllowed, Refusal, Unauthorized, Unavailable, for_status
 from chat import conversations, generations, thread
 from chat.markdown import Block
 from chat.models import Turn
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 0.25
 KEEP_ALIVE_S = 15.0
@@ -89,6 +92,10 @@ async def follow(scope: Scope, receive: Receive, send: Send, public_id: str) -> 
         turn = await in_database(_readable_turn, header(scope, b"cookie"), public_id)
     except Refusal as refusal:
         await send_refusal(send, refusal, request_id=request_id)
+        return
+    except Exception:
+        logger.exception("request failed")
+        await send_refusal(send, for_status(500), request_id=request_id)
         return
     query = parse_qs(scope["query_string"].decode("latin-1"))
     position = Position.parse(header(scope, b"last-event-id") or query.get("from", [""])[0])

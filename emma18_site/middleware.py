@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.template.loader import render_to_string
 
 from accounts.ids import bind_request_id, current_request_id
-from accounts.refusals import BadRequest, Refusal, database_away, envelope, for_status
+from accounts.refusals import Refusal, database_away, envelope, for_status, not_storable
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def refusals_as_pages(get_response: GetResponse) -> GetResponse:
             exception = database_away()
         elif isinstance(exception, DataError):
             logger.error("value refused by the database", exc_info=exception)
-            exception = BadRequest("The request holds something that cannot be stored, such as an invisible character.")
+            exception = not_storable()
         if not isinstance(exception, Refusal):
             return None
         if request.path.startswith(API_PREFIX):

@@ -176,7 +176,7 @@ def test_the_model_is_given_the_turns_above_the_reply(alice, reply):
 def test_conversations_are_renamed_and_deleted(alice, reply):
     client, public_id = signed_in(alice), reply.conversation.public_id
 
-    client.post(reverse("rename-conversation", args=[public_id]), {"title": "  Rivers  of Europe "})
+    client.post(reverse("rename-conversation", args=[public_id]), {"title": "  Rivers  of\0 Europe "})
     assert Conversation.objects.get().title == "Rivers of Europe"
     assert client.post(reverse("rename-conversation", args=[public_id]), {"title": " "}).status_code == 400
     client.post(reverse("delete-conversation", args=[public_id]))
@@ -199,6 +199,23 @@ def test_older_conversations_follow_page_by_page(alice):
     ]
     assert shown == [f"Prompt {number:02}" for number in reversed(range(45))]
     assert second.context["older"] == ""
+
+
+@pytest.mark.parametrize("before", ["", "~", "0001-01-01T00:00+23:59~x", "9999-12-31T23:59-23:59~x", "2026-01-01~x\0"])
+def test_a_list_is_continued_or_the_cursor_is_refused(alice, before):
+    assert signed_in(alice).get(reverse("conversation-list"), {"before": before}).status_code in (200, 400)
+
+
+@pytest.mark.parametrize(
+    "door", ["conversation", "add-turn", "rename-conversation", "delete-conversation", "stop-turn"]
+)
+def test_an_id_that_no_database_takes_is_nobodys(alice, door):
+    client, url = signed_in(alice), reverse(door, args=["\0"])
+    data = {"prompt": "Hello", "model": MODEL, "title": "Mine"}
+
+    response = client.get(url) if door == "conversation" else client.post(url, data)
+
+    assert response.status_code in (400, 404)  # PostgreSQL does not compare it, SQLite does
 
 
 def test_a_page_costs_the_same_queries_however_long_the_list(alice, django_assert_max_num_queries):

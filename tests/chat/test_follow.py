@@ -139,6 +139,8 @@ def test_nobody_else_follows(alice, server):
         assert charlie.get(url).status_code == 404
     assert httpx.get(server.base_url + url).status_code == 401
     assert httpx.post(server.base_url + url).status_code == 405
+    nul = {"cookie": 'sessionid="0123456789\\000"'}
+    assert httpx.get(server.base_url + url, headers=nul).status_code in (400, 401)
 
 
 def test_without_javascript_the_page_reloads_itself_until_the_end(alice):

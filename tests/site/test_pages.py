@@ -98,3 +98,11 @@ def test_colour_scheme_leads_to_no_other_site(client, elsewhere):
 def test_health_and_readiness_answer_load_balancers(client):
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("address", ["http://[x", "//evil.example//path"])
+def test_an_htmx_request_without_a_session_is_sent_to_the_login_whatever_address_it_claims(db, address):
+    answer = Client().get("/keys/", headers={"hx-request": "true", "hx-current-url": address})
+
+    assert answer.status_code == 200
+    assert answer.headers["hx-redirect"].startswith("/account/login/?next=/")
