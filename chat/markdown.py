@@ -6,6 +6,7 @@ the renderer made; code is escaped and coloured apart from it, and put back by m
 
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
@@ -19,15 +20,25 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
-from pygments import highlight
+from pygments import format as formatted
 from pygments.formatters.html import HtmlFormatter
+from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 # Text like "[[[[…" takes 25 µs a character to parse: a block or paragraph past this is shown as it came. No person
 # writes one so long.
 LARGEST_BLOCK = 20_000
-LARGEST_COLOURED = 100_000
+LARGEST_COLOURED = 20_000
+# Most lexers are quadratic on something ("\n\n\n…" in C). Code they colour at a tenth of their usual speed stays plain.
+COLOURING_S, COLOURING_S_PER_CHARACTER = 0.05, 20e-6
+# Languages whose lexers never hang in a single step, which nothing could cut short; those of others do for minutes.
+_LANGUAGES = """
+asm bash c cmake clojure cpp csharp css dart diff docker elixir erlang fortran fsharp go graphql groovy haskell html
+http java javascript json julia kotlin latex lisp lua make nasm nginx nix objective-c pascal perl php powershell
+protobuf python r ruby rust scala scheme scss sql swift terraform toml tsx typescript vb.net vim xml yaml zig
+"""
+_COLOURED = frozenset(_LANGUAGES.split())
 # Cells that short rows of a table leave out and the parser fills in: 65,536 by default, seconds for a few KB of text.
 cast(Any, import_module("markdown_it.rules_block.table")).MAX_AUTOCOMPLETED_CELLS = 1_000
 
@@ -161,10 +172,22 @@ def _code(source: str, language: list[str]) -> str:
     if language and len(source) <= LARGEST_COLOURED:
         try:
             lexer = get_lexer_by_name(language[0], stripnl=False)
-            name, html = lexer.name, mark_safe(highlight(source, lexer, _formatter))  # escaped by the formatter
+            name = lexer.name
+            if not _COLOURED.isdisjoint(lexer.aliases):
+                html = _coloured(source, lexer) or html
         except ClassNotFound:
             name = language[0][:30]
     return format_html(_FIGURE, name or "Code", html)
+
+
+def _coloured(source: str, lexer: Lexer) -> SafeString:
+    deadline = time.thread_time() + COLOURING_S + COLOURING_S_PER_CHARACTER * len(source)
+    tokens = []
+    for token in lexer.get_tokens(source):
+        if time.thread_time() > deadline:
+            return SafeString("")
+        tokens.append(token)
+    return mark_safe(formatted(tokens, _formatter))  # escaped by the formatter
 
 
 def _plain(source: str) -> str:

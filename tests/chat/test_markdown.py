@@ -114,3 +114,17 @@ def test_code_blocks_in_one_list_are_each_put_back():
 
     assert [f"code {number}\n" in html for number in range(12)] == [True] * 12
     assert html.count("<figure") == 12
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("c", "\n" * 19_000), ("java", "\n" * 19_000), ("maple", "'" * 8_000)],
+    ids=["c", "java", "maple"],
+)
+def test_code_that_is_slow_to_colour_stays_plain(language, text):
+    began = time.process_time()
+
+    html = rendered(f"```{language}\n{text}\n```\n\nThe end.")
+
+    assert time.process_time() - began < 2  # tens of seconds if coloured to the end
+    assert language in html.lower() and "The end." in html
