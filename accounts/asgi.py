@@ -28,6 +28,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 CONNECTION_AGE_S = 300.0
+SLOWEST_BODY_BYTES = 16 * 1024  # in the time a body may stall: a trickle holds a connection as a standstill does
 
 # SQLite has one writer and PostgreSQL few connections to give away: more threads would only wait elsewhere.
 _database_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="database")
@@ -65,12 +66,16 @@ async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
         raise _too_large(cap)
     parts: list[bytes] = []
     size = 0
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     while True:
+        earned_s = settings.BODY_STALL_S * (1 + size // SLOWEST_BODY_BYTES)
         try:
-            message = await asyncio.wait_for(receive(), settings.BODY_STALL_S)
+            message = await asyncio.wait_for(receive(), min(began + earned_s - loop.time(), settings.BODY_STALL_S))
         except TimeoutError:
             raise RequestTimeout(
-                f"The request body stalled for {settings.BODY_STALL_S} s. Send it again without pausing.",
+                f"The request body made hardly any progress for {settings.BODY_STALL_S} s. Send it again without "
+                "pausing.",
                 headers=BODY_UNREAD,
             ) from None
         if message["type"] == "http.disconnect":

@@ -40,6 +40,7 @@ from emma18_site.static_files import static_files  # noqa: E402
 from upstream import client  # noqa: E402
 
 BODY_CAP = 1024 * 1024
+PROMPT_CAP = 3 * 1024 * 1024  # the longest prompt in four-byte characters, each byte as %XX
 GRACE_S = 3.0
 WRONG_HOST = BadRequest(
     "This server does not answer under the host name of your request. Use its own address, or add the name to "
@@ -87,7 +88,8 @@ def _is_host_ours(scope: Scope) -> bool:
 async def _django(scope: Scope, receive: Receive, send: Send) -> None:
     """Django behind a guard: without it a server spools an unauthenticated upload of any size to disk first."""
     try:
-        body = await read_body(scope, receive, cap=BODY_CAP)
+        cap = PROMPT_CAP if scope["path"].startswith("/chat/") else BODY_CAP
+        body = await read_body(scope, receive, cap=cap)
     except Refusal as refusal:
         await send_refusal(send, refusal, request_id=bind_request_id())
         return

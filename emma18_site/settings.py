@@ -260,10 +260,10 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# Limits: the largest request body Django itself reads, the chat door has its own; how long a body may make no progress;
-# after how much silence a stream says that it lives, for proxies that cut silent connections.
+# Limits: the largest request body Django itself reads, which asgi.py cuts further for most pages; how long a body may
+# make no progress; after how much silence a stream says that it lives, for proxies that cut silent connections.
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024
 BODY_STALL_S = env.number("EMMA18_BODY_STALL_S", 10, least=1, most=600)
 KEEP_ALIVE_S = env.number("EMMA18_KEEP_ALIVE_S", 12, least=1, most=15)
 

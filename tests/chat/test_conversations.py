@@ -47,6 +47,7 @@ def test_a_prompt_starts_a_conversation_named_after_it(alice):
         ("Hello", "", "Choose a model first."),
         ("Hello", "embedded/smollm", "Did you mean embedded/smollm2-135m-instruct?"),
         ("x" * 200_001, MODEL, "longer than 200000 characters"),
+        ("🎬" * 200_001, MODEL, "longer than 200000 characters"),
     ],
 )
 def test_what_cannot_be_sent_is_said_and_kept_in_the_field(alice, prompt, model, sentence):

@@ -131,6 +131,14 @@ def test_a_reply_beyond_any_measure_is_ended_and_its_beginning_kept(alice, provi
     provider.wait_until(lambda provider: provider.open_streams == 0)
 
 
+def test_the_longest_prompt_is_taken_in_any_script(alice, provider):
+    page = alice.post("/chat/start/", prompt="界🎬" * 100_000, model="story")
+
+    assert page.status_code == 200
+    assert list(alice.follow(page))[-1][0] == "end"
+    assert provider.requests[-1].json["messages"][-1]["content"] == "界🎬" * 100_000
+
+
 def test_nobody_else_follows(alice, server):
     page = alice.post("/chat/start/", prompt="Tell me.", model="story")
     url = re.search(r'data-follow="([^"]+)"', page.text)[1]

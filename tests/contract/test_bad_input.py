@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -165,6 +166,21 @@ def test_a_body_that_stalls_408(api, path):
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "request_timeout"
+
+
+def test_a_body_that_trickles_408(api):
+    address = urlsplit(api.base_url)
+    answer = b""
+    with socket.create_connection((address.hostname, address.port), timeout=0.3) as connection:
+        head = f"POST {address.path}/models HTTP/1.1\r\nhost: {address.netloc}\r\n"
+        connection.sendall(head.encode() + b"content-length: 60\r\n\r\n")
+        for _ in range(50):
+            connection.sendall(b" ")
+            with suppress(TimeoutError):
+                if answer := connection.recv(65536):
+                    break
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 def test_an_authorization_header_of_raw_bytes_401(api):
