@@ -13,7 +13,8 @@ from typing import Any
 
 from accounts.ids import current_request_id
 
-KEY_SHAPES = re.compile(r"\b(sk-|Bearer\s+)[A-Za-z0-9_\-.]{6,}")
+# The last is the address in a mail that resets a password, which is as good as the password.
+KEY_SHAPES = re.compile(r"\b(sk-|Bearer\s+|/reset/key/)[A-Za-z0-9_\-.]{6,}")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",

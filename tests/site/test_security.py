@@ -106,6 +106,13 @@ def test_unknown_host_name_is_refused(server: RunningServer):
     assert httpx.get(f"{server.base_url}/account/login/", headers={"host": "evil.example.net"}).status_code == 400
 
 
+def test_the_address_that_resets_a_password_is_not_logged(server: RunningServer):
+    httpx.get(f"{server.base_url}/account/password/reset/key/1-cabcde-0123456789abcdef/")
+
+    assert "/account/password/reset/key/" in server.log
+    assert "0123456789abcdef" not in server.log
+
+
 @pytest.fixture
 def provider() -> Iterator[Provider]:
     with running_provider() as running:
