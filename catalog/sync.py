@@ -6,7 +6,7 @@ from django.db import transaction
 from accounts import vault
 from accounts.ids import current_request_id
 from accounts.models import Provider, Team
-from accounts.refusals import Conflict
+from accounts.refusals import Conflict, NotFound
 from catalog.models import Model, Offer
 from upstream.client import Endpoint
 from upstream.errors import Garbled, UpstreamError
@@ -56,8 +56,11 @@ def refresh(provider: Provider) -> int:
 @transaction.atomic
 def apply(provider: Provider, listed: list[ListedModel]) -> None:
     """Make the provider's offers those of the list: new ones on, known ones kept, gone ones removed with their model
-    when nobody else offers it. What another provider said of a model first is kept."""
-    team = provider.team
+    when nobody else offers it. What another provider said of a model first is kept. Raises NotFound for a provider
+    that was removed while it was asked."""
+    team = _locked(provider.team)
+    if not team.providers.filter(pk=provider.pk).exists():
+        raise NotFound(f"{provider.name} was removed meanwhile.")
     Model.objects.bulk_create(
         [
             Model(
@@ -87,10 +90,15 @@ def remove(provider: Provider) -> None:
     """Forget a provider, its key, its offers and the models only it offered. Raises Conflict for the built-in one."""
     if provider.kind == Provider.Kind.EMBEDDED:
         raise Conflict("The built-in model stays. To run without it, start the server with --no-embedded.")
-    team = provider.team
     with transaction.atomic():
+        team = _locked(provider.team)
         vault.remove(provider)
         team.models.filter(offers=None).delete()
+
+
+def _locked(team: Team) -> Team:
+    """The team's row lock: its providers and models change one after the other."""
+    return Team.objects.select_for_update().get(pk=team.pk)
 
 
 def offer_embedded(team: Team) -> None:

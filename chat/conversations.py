@@ -70,8 +70,12 @@ def being_written(rows: list[Conversation]) -> set[int]:
 def conversation(caller: Caller, public_id: str) -> Conversation:
     found = visible_to(caller).filter(public_id=public_id).first()
     if found is None:
-        raise NotFound("There is no such conversation. It may have been deleted.")
+        raise _no_such_conversation()
     return found
+
+
+def _no_such_conversation() -> NotFound:
+    return NotFound("There is no such conversation. It may have been deleted.")
 
 
 def rename(caller: Caller, public_id: str, *, title: str) -> Conversation:
@@ -215,7 +219,10 @@ def _mine(turn: Turn) -> QuerySet[Turn]:
 
 def _locked(found: Conversation) -> Conversation:
     """The conversation's row lock: of two prompts sent at once, the second sees the first one's reply."""
-    return Conversation.objects.select_for_update().get(pk=found.pk)
+    locked = Conversation.objects.select_for_update().filter(pk=found.pk).first()
+    if locked is None:
+        raise _no_such_conversation()
+    return locked
 
 
 def _checked(caller: Caller, prompt: str, model_id: str) -> str:

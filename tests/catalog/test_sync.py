@@ -4,6 +4,7 @@ import pytest
 
 from accounts import vault
 from accounts.models import Provider
+from accounts.refusals import NotFound
 from catalog import sync
 from catalog.models import Offer
 from upstream.models import ListedModel
@@ -61,6 +62,16 @@ def test_model_that_is_gone_from_one_provider_stays_with_the_other(team, lab, sp
 
     ids = team.models.callable_now().order_by("model_id").values_list("model_id", flat=True)
     assert list(ids) == ["embedded/smollm2-135m-instruct", "vendor/large", "vendor/small"]
+
+
+def test_list_that_comes_after_its_provider_was_removed_changes_nothing(team, lab):
+    asked = Provider.objects.get(pk=lab.pk)
+    sync.remove(lab)
+
+    with pytest.raises(NotFound):
+        sync.apply(asked, [listed("vendor/small")])
+
+    assert not team.models.filter(model_id="vendor/small").exists()
 
 
 def test_long_list_is_taken_in_a_few_statements(lab, django_assert_max_num_queries):
