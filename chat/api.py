@@ -6,6 +6,7 @@ error, never a comment, an id or a named event. Knows no provider.
 
 import asyncio
 import logging
+import re
 import time
 import traceback
 from typing import Any
@@ -34,6 +35,7 @@ from accounts.refusals import BadRequest, MethodNotAllowed, Refusal, Unauthorize
 from chat import completions, requests
 from chat.completions import Completion, Plan
 from chat.requests import ChatRequest
+from upstream import client
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ BODY_CAP = 32 * 1024 * 1024
 # A body up to this size is read before its sender is known, which spares nearly every request a second trip to the
 # database; it is also the most that a stranger can make us hold.
 SMALL_BODY = 64 * 1024
+
+MOST_HOPS = 3  # one more than a gateway behind a gateway needs
 
 DONE = b"data: [DONE]\n\n"
 
@@ -87,6 +91,8 @@ async def _admitted(scope: Scope, receive: Receive) -> Plan:
     """What the caller may have. A stranger hears of the key first, whatever else is wrong with the request."""
     if scope["method"] != "POST":
         raise MethodNotAllowed("Send a chat completion with POST.", headers={"Allow": "POST", **BODY_UNREAD})
+    passed = header(scope, client.HOPS_HEADER.encode())
+    client.hops.set(int(passed) if re.fullmatch("[0-9]{1,3}", passed) else 0)
     authorization = header(scope, b"authorization")
     length = header(scope, b"content-length")
     if not (length.isdigit() and int(length) <= SMALL_BODY):
@@ -105,7 +111,14 @@ async def _admitted(scope: Scope, receive: Receive) -> Plan:
 
 
 def _plan(authorization: str, request: ChatRequest) -> Plan:
-    return completions.plan(keys.caller_with(authorization), request)
+    caller = keys.caller_with(authorization)
+    if client.hops.get() >= MOST_HOPS:
+        raise BadRequest(
+            f"This request has passed {MOST_HOPS} EMMA18 servers: one is connected to itself, perhaps through another. "
+            "Its admins must remove that provider.",
+            code="loop_detected",
+        )
+    return completions.plan(caller, request)
 
 
 async def _whole(send: Send, plan: Plan, request_id: str) -> None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Self
@@ -33,6 +34,10 @@ REFUSAL_BYTES = 64 << 10
 REFUSAL_S = 5.0
 WRITTEN_AT_ONCE_BYTES = 1 << 20
 HIGHEST_PORT = 65535
+
+# How many EMMA18s the request at hand has passed, which the next one is told: a provider may lead back to ourselves.
+HOPS_HEADER = "x-emma18-hops"
+hops: ContextVar[int] = ContextVar("hops", default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ async def send(
         "accept-encoding": "identity",
         "authorization": f"Bearer {_sendable(endpoint.api_key)}",
         "user-agent": USER_AGENT,
+        HOPS_HEADER: str(hops.get() + 1),
         "x-request-id": request_id,
     }
     if content:
