@@ -25,7 +25,7 @@ async def test_a_request_says_who_asks_and_nothing_else(provider, endpoint):
     assert headers["accept-encoding"] == "identity"
     assert set(headers) == {
         "accept", "accept-encoding", "authorization", "content-length", "content-type", "host", "user-agent",
-        "x-request-id",
+        "x-emma18-hops", "x-request-id",
     }  # fmt: skip
 
 
