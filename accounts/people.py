@@ -2,7 +2,7 @@
 
 from django.db import IntegrityError, transaction
 
-from accounts import vault
+from accounts import ledger, vault
 from accounts.callers import Caller
 from accounts.models import Installation, Membership, Team, User
 from accounts.refusals import Conflict, Forbidden
@@ -30,8 +30,9 @@ def set_password(user: User, password: str) -> None:
 
 @transaction.atomic
 def found_team(owner: User, *, name: str) -> Team:
-    """A team with its owner and the built-in provider's row."""
+    """A team with its owner, an empty wallet and the built-in provider's row."""
     team = Team.objects.create(name=name.strip())
+    ledger.open_wallet(team)
     Membership.objects.create(team=team, user=owner, role=Membership.Role.OWNER)
     vault.store_embedded(team)
     return team

@@ -4,6 +4,9 @@ Doors turn a refusal into a page or into the documented JSON; the domain raises 
 superset of what the API documents and what every SDK reads: with `detail` alone most SDKs lose the sentence.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -25,7 +28,7 @@ class Refusal(Exception):
         *,
         code: str | None = None,
         param: str | None = None,
-        facts: dict[str, str] | None = None,
+        facts: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -42,6 +45,42 @@ class BadRequest(Refusal):
 
 class Unauthorized(Refusal):
     status, type, code = 401, "authentication_error", "invalid_api_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that was looked at before a request: its numbers then, when it starts anew and who can raise it."""
+
+    name: str
+    limit_nanousd: int
+    spent_nanousd: int
+    held_nanousd: int
+    asked_nanousd: int
+    resets_at: datetime | None
+    who_can_raise: tuple[str, ...]
+
+    @property
+    def left_nanousd(self) -> int:
+        return self.limit_nanousd - self.spent_nanousd - self.held_nanousd
+
+    @property
+    def allows(self) -> bool:
+        return self.asked_nanousd <= self.left_nanousd
+
+
+class PaymentRequired(Refusal):
+    """Not enough money. `limits` are all that were looked at, the tightest first."""
+
+    status, type, code = 402, "insufficient_quota", "insufficient_credits"
+
+    def __init__(self, detail: str, *, limits: Sequence[Limit]) -> None:
+        super().__init__(detail, facts={"limits": [_facts(limit) for limit in limits]})
+        self.limits = limits
+
+
+def _facts(limit: Limit) -> dict[str, Any]:
+    resets_at = limit.resets_at and limit.resets_at.astimezone(UTC).isoformat()
+    return asdict(limit) | {"resets_at": resets_at, "allows": limit.allows}
 
 
 class Forbidden(Refusal):

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connection, transaction
 from django.test import Client
 
-from accounts import keys, people
+from accounts import invariants, keys, people
 from accounts.callers import Caller
 from accounts.models import Membership, Team, User
 from emma18_site import onboarding
@@ -24,6 +25,35 @@ def collected_static_files() -> None:
 @pytest.fixture(autouse=True)
 def cheap_passwords(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def proven_ledger(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test did, every amount of money must be accounted for after it."""
+    mark = request.node.get_closest_marker("django_db")
+    is_transactional = "transactional_db" in request.fixturenames or (mark and mark.kwargs.get("transaction"))
+    if not (mark or is_transactional or "db" in request.fixturenames):
+        yield
+        return
+    request.getfixturevalue("transactional_db" if is_transactional else "db")
+    yield
+    assert [str(breach) for breach in invariants.breaches()] == []
+    if is_transactional and connection.vendor == "sqlite":
+        _forget_entries()
+
+
+@transaction.atomic
+def _forget_entries() -> None:
+    """What follows a transactional test deletes all rows, which the triggers refuse. PostgreSQL truncates instead."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = cursor.fetchall()
+        for name, _ in triggers:
+            cursor.execute(f"DROP TRIGGER {name}")
+        cursor.execute("DELETE FROM accounts_entry")
+        cursor.execute("DELETE FROM accounts_auditentry")
+        for _, sql in triggers:
+            cursor.execute(sql)
 
 
 @pytest.fixture
