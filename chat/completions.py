@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from accounts import vault
 from accounts.asgi import in_database
 from accounts.callers import Caller
 from accounts.models import Membership, Provider
-from accounts.refusals import Forbidden, Refusal
+from accounts.refusals import Forbidden, Refusal, Unavailable
 from catalog import offers
 from chat import failures
 from chat.requests import ChatRequest
@@ -80,7 +81,8 @@ class Plan:
                 raise
             else:
                 if way.provider.last_error:
-                    await in_database(vault.note_success, way.provider)
+                    with suppress(Unavailable):  # an answer is not lost for a note about it
+                        await in_database(vault.note_success, way.provider)
                 return answer
         assert refusal is not None, "a plan has at least one way"
         raise refusal
@@ -235,4 +237,5 @@ class _Report:
 async def _tell_admins(provider: Provider, sentence: str) -> None:
     """Keep for the Providers page what only an admin can mend; once, not at every retry."""
     if provider.last_error != sentence[:500]:
-        await in_database(vault.note_failure, provider, sentence)
+        with suppress(Unavailable):
+            await in_database(vault.note_failure, provider, sentence)

@@ -124,6 +124,7 @@ def add(caller: Caller, public_id: str, *, prompt: str, model_id: str) -> Turn:
     prompt = _checked(caller, prompt, model_id)
     with transaction.atomic():
         found = _locked(conversation(caller, public_id))
+        interrupt_lapsed(found.turns.all())
         last = found.turns.order_by("pk").last()
         if last is not None and last.is_unfinished:
             raise Conflict("A reply is still being written. Stop it, or send this when it is done.")
@@ -137,6 +138,7 @@ def retry(caller: Caller, public_id: str, *, model_id: str | None = None) -> Tur
     _checked(caller, "again", model_id)
     with transaction.atomic():
         found = _locked(earlier.conversation)
+        interrupt_lapsed(found.turns.all())
         newest = found.turns.order_by("pk").last()
         if newest is None or newest.is_unfinished:
             raise Conflict("A reply is being written already.")
@@ -146,9 +148,14 @@ def retry(caller: Caller, public_id: str, *, model_id: str | None = None) -> Tur
 
 
 def stop(caller: Caller, public_id: str) -> Turn:
-    """Ask whoever writes the reply to stop. Stopping a finished reply changes nothing."""
+    """Ask whoever writes the reply to stop; one that nobody has begun is over at once. Stopping a finished reply
+    changes nothing."""
     found = reply(caller, public_id)
-    Turn.objects.filter(pk=found.pk, state__in=Turn.UNFINISHED).update(stop_asked=True)
+    unfinished = Turn.objects.filter(pk=found.pk, state__in=Turn.UNFINISHED)
+    if not unfinished.filter(request_id="").update(
+        state=State.STOPPED, stop_asked=True, leased_until=None, finished_at=timezone.now()
+    ):
+        unfinished.update(stop_asked=True)
     return found
 
 
@@ -252,7 +259,7 @@ def _reply_to(asked: Turn | None, found: Conversation, model_id: str) -> Turn:
         role=Turn.Role.ASSISTANT,
         state=State.WAITING,
         model_id=model_id,
-        leased_until=timezone.now() + LEASE,
+        leased_until=Now() + LEASE,
     )
 
 

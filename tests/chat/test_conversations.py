@@ -99,6 +99,7 @@ def test_a_reply_stopped_before_it_began_is_not_claimed(alice, reply):
     conversations.stop(alice, reply.public_id)
 
     assert conversations.claim(reply.public_id, request_id="req_1") is None
+    assert Turn.objects.get(pk=reply.pk).state == "stopped"
 
 
 def test_a_checkpoint_keeps_the_text_and_tells_a_stopped_writer_to_end(alice, reply):
@@ -147,6 +148,17 @@ def test_a_writer_whose_lease_lapsed_cannot_write_over_the_end(reply):
 
     assert not conversations.checkpoint(turn, Written("late", []))
     assert not conversations.finish(turn, Written("late", []), state=Turn.State.DONE)
+
+
+@pytest.mark.parametrize("door", ["add-turn", "retry-turn"])
+def test_who_goes_on_after_a_writer_is_gone_is_not_told_to_wait_for_it(alice, reply, door):
+    lapse(claimed(reply))
+    target = reply.conversation.public_id if door == "add-turn" else reply.public_id
+
+    response = signed_in(alice).post(reverse(door, args=[target]), {"prompt": "And lakes?", "model": MODEL})
+
+    assert response.status_code == 302
+    assert Turn.objects.get(pk=reply.pk).state == "interrupted"
 
 
 def test_retry_writes_another_reply_and_keeps_the_first(alice, reply):
