@@ -70,6 +70,9 @@ def choose_scheme(request: HttpRequest) -> HttpResponse:
 
 @anonymous("a failed check cannot know who it was")
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    if request.headers.get("HX-Request"):  # a page has no place in the fragment's target, see static/js/toast.js
+        sentence = "This page was open for too long. Nothing was saved: reload it and send again."
+        return HttpResponse(sentence, status=403, content_type="text/plain", headers={"HX-Reswap": "none"})
     return render(request, "403_csrf.html", status=403)
 
 

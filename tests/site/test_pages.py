@@ -106,3 +106,14 @@ def test_an_htmx_request_without_a_session_is_sent_to_the_login_whatever_address
 
     assert answer.status_code == 200
     assert answer.headers["hx-redirect"].startswith("/account/login/?next=/")
+
+
+def test_a_form_sent_from_an_old_page_is_refused_in_the_shape_its_door_speaks(alice):
+    browser = Client(enforce_csrf_checks=True)
+
+    page = browser.post("/account/login/")
+    fragment = browser.post("/chat/start/", headers={"hx-request": "true"})
+
+    assert page.status_code == fragment.status_code == 403
+    assert "<h1>" in page.text and fragment.text.startswith("This page was open for too long.")
+    assert fragment.headers["content-type"].startswith("text/plain")
