@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable
+from datetime import tzinfo
 from functools import wraps
 from importlib import import_module
 from typing import Any, Concatenate, cast
@@ -22,6 +23,7 @@ from accounts import keys
 from accounts.callers import Caller
 from accounts.models import Membership
 from accounts.refusals import Forbidden
+from accounts.zones import zone_from
 
 Role = Membership.Role
 
@@ -79,6 +81,11 @@ def caller_with_session(cookie_header: str) -> Caller | None:
     )
     request.user = get_user(request)
     return caller_of(request)
+
+
+def zone_with(cookie_header: str) -> tzinfo:
+    """The time zone of the browser that sent this Cookie header."""
+    return zone_from(parse_cookie(cookie_header))
 
 
 def signed_in[**P](least: Membership.Role = Role.VIEWER) -> Callable[[CallerView[P]], View[P]]:

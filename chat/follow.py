@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from django.db.models.functions import Substr
+from django.utils import timezone
 from django.utils.html import format_html_join
 
 from accounts import policies
@@ -89,7 +90,9 @@ async def follow(scope: Scope, receive: Receive, send: Send, public_id: str) -> 
     try:
         if scope["method"] != "GET":
             raise MethodNotAllowed("A reply is followed with GET.", headers={"allow": "GET"})
-        turn = await in_database(_readable_turn, header(scope, b"cookie"), public_id)
+        cookie = header(scope, b"cookie")
+        turn = await in_database(_readable_turn, cookie, public_id)
+        timezone.activate(policies.zone_with(cookie))
     except Refusal as refusal:
         await send_refusal(send, refusal, request_id=request_id)
         return

@@ -11,9 +11,11 @@ from typing import Any, cast
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from accounts.ids import bind_request_id, current_request_id
 from accounts.refusals import Refusal, database_away, envelope, for_status, not_storable
+from accounts.zones import zone_from
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,16 @@ def api_errors(get_response: GetResponse) -> GetResponse:
                 answer.headers["Allow"] = allow
             return answer
         return response
+
+    return middleware
+
+
+def time_zone(get_response: GetResponse) -> GetResponse:
+    """Show times by the visitor's clock."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(zone_from(request.COOKIES)):
+            return get_response(request)
 
     return middleware
 

@@ -88,6 +88,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "emma18_site.middleware.time_zone",
     "emma18_site.middleware.refusals_as_pages",
 ]
 ROOT_URLCONF = "emma18_site.urls"
