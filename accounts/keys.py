@@ -117,12 +117,12 @@ def caller_with(authorization: str) -> Caller:
     scheme, _, key = authorization.partition(" ")
     key = key.strip()
     if not key or scheme.lower() != "bearer":
-        raise Unauthorized("No access key was sent. Send the header 'Authorization: Bearer sk-…' with a key of yours.")
+        raise Unauthorized(
+            "No access key was sent. Send one of yours in the Authorization header, after the word Bearer."
+        )
     found = _USABLE_BY_DIGEST.rows(digest=_digest(key)) if has_valid_shape(key) else []
     if not found:
-        raise Unauthorized(
-            "This access key is invalid or was revoked. Create one under Keys and send it as a bearer key."
-        )
+        raise Unauthorized("This access key is invalid or was revoked. Create another on the Keys page of this EMMA18.")
     *values, role = found[0]
     access_key = AccessKey.from_db("default", _KEY, values[:3])
     _note_use(access_key)

@@ -144,7 +144,7 @@ def for_status(status: int) -> Refusal:
     sentences = {
         400: "The request could not be read. Check its address, headers and body.",
         403: "This request is not allowed.",
-        404: "There is nothing at this address. The API's paths start with /api/v1, see the documentation.",
+        404: "There is nothing at this address. This API has POST /api/v1/chat/completions and GET /api/v1/models.",
         405: "This address does not take this method. See the documentation for the right one.",
         413: "The request is too large.",
     }

@@ -165,6 +165,13 @@ def thread(found: Conversation) -> list[Turn]:
     return list(found.turns.select_related("conversation__owner", "parent").order_by("pk"))
 
 
+def turns_after(found: Conversation, seen: list[str]) -> list[Turn]:
+    """The turns after the one whose public id a page saw last; all of them for a page that saw none."""
+    turns = thread(found)
+    last = [index for index, turn in enumerate(turns) if turn.public_id in seen]
+    return turns[last[-1] + 1 :] if last else turns
+
+
 def messages(turn: Turn) -> list[dict[str, str]]:
     """What the model is given to reply to: the turns above this reply, oldest first. An empty reply is left out."""
     by_id = {above.pk: above for above in turn.conversation.turns.defer("blocks")}

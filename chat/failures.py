@@ -27,6 +27,7 @@ NO_RETRY = {"x-should-retry": "false"}
 
 # What some providers say under another status: OpenAI 429, Volcengine 403 and 404, compared in lower case.
 _OUT_OF_FUNDS = {"insufficient_quota", "insufficient_balance", "billing_not_active", "accountoverdueerror"}
+_TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
 _NOT_OPENED = {"modelnotopen", "model_not_found", "invalidendpointormodel.notfound"}
 
 
@@ -54,7 +55,7 @@ def judge(error: UpstreamError, *, provider: str, model: str) -> Failure:
 
 
 def interruption(error: Interrupted, *, provider: str) -> ProviderInterrupted:
-    return ProviderInterrupted(f"{provider} broke off its reply. {error.reason} The part before it is yours.")
+    return ProviderInterrupted(f"{provider} broke off its reply. {error.reason} What came before it is kept.")
 
 
 def _judge_refused(error: Refused, provider: str, model: str) -> Failure:
@@ -65,6 +66,12 @@ def _judge_refused(error: Refused, provider: str, model: str) -> Failure:
     if error.status == 404 or code in _NOT_OPENED:
         sentence = f"{model!r} is not available from {provider} now: {error.reason}"
         return Failure(NotFound(sentence, code="model_not_available", param="model"))
+    if code in _TOO_LONG:
+        sentence = (
+            f"The conversation is longer than {model} can read. Start a new one, or choose a model with a larger "
+            f"context. {provider} says: {error.reason}"
+        )
+        return Failure(BadRequest(sentence, code="context_length_exceeded", param="messages"), may_try_next=False)
     match error.status:
         case 400 | 422:
             own_code = None if code.isdigit() else error.code

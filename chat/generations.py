@@ -216,6 +216,8 @@ class Generation:
                     self.chunks += 1
                     self.text.append(delta)
                     self._notify()
+                if _is_cut_off(chunk):
+                    self._facts["is_cut_off"] = True
                 if self.text.length > LONGEST_REPLY:
                     raise ProviderInterrupted(f"The reply was ended at {LONGEST_REPLY:,} characters, the most kept.")
         finally:
@@ -262,6 +264,11 @@ def _deltas(chunk: dict[str, Any]) -> Iterator[str]:
         content = delta.get("content") if isinstance(delta, dict) else None
         if isinstance(content, str) and content:
             yield content
+
+
+def _is_cut_off(chunk: dict[str, Any]) -> bool:
+    """Whether the model ended because its context or the request's limit was full."""
+    return any(choice.get("finish_reason") == "length" for choice in chunk.get("choices") or ())
 
 
 def _count(value: object) -> int | None:

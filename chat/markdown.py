@@ -116,9 +116,10 @@ _formatter = HtmlFormatter[str](nowrap=True, classprefix="tok-")
 def finished_blocks(text: str, start: int) -> list[Block]:
     """The blocks of `text` from `start` on that can no longer change, each with the offset of its end.
 
-    A top-level block is finished once another has begun behind it; the last one may still grow.
+    A top-level block is finished once another has begun behind it; the last one may still grow. A line that is still
+    being written says nothing yet: after "1. one" and an empty line, "2" looks like a paragraph until its dot comes.
     """
-    return _blocks(text, start)[:-1]
+    return _blocks(text[: text.rfind("\n") + 1], start)[:-1]
 
 
 def all_blocks(text: str, start: int) -> list[Block]:

@@ -59,6 +59,7 @@ class Turn(models.Model):
     provider_name = models.CharField(max_length=80, blank=True)
     request_id = models.CharField(max_length=32, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    is_cut_off = models.BooleanField(default=False)  # the model reached its limit before the end of what it had to say
     stop_asked = models.BooleanField(default=False)
     leased_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

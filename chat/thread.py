@@ -50,6 +50,7 @@ class ShownTurn:
     model_name: str
     author_name: str
     error: str
+    is_cut_off: bool
     created_at: datetime
     receipt: Receipt
     is_unfinished: bool
@@ -109,6 +110,7 @@ def _shown(turn: Turn, model_name: str, *, is_superseded: bool, is_newest: bool)
         model_name=model_name,
         author_name=turn.conversation.owner.name,
         error=turn.error,
+        is_cut_off=turn.is_cut_off and turn.state == Turn.State.DONE,
         created_at=turn.created_at,
         receipt=_receipt(turn),
         is_unfinished=turn.is_unfinished,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -9,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Membership
 from accounts.policies import CallerRequest, signed_in
-from accounts.refusals import Refusal
+from accounts.refusals import BadRequest, Refusal
 from chat import conversations, generations, thread
 from chat.forms import PromptForm
 from chat.models import Conversation, Turn
@@ -28,6 +29,7 @@ def _context(request: CallerRequest, current: Conversation | None) -> dict[str, 
     return _list(request, current.public_id if current else "") | {
         "conversation": current,
         "turns": thread.shown(turns, model_names=thread.names(models)),
+        "last_turn": turns[-1] if turns else None,
         "is_writing": any(turn.is_unfinished for turn in turns),
         "models": models,
         "model_id": thread.chosen_model(models, asked=request.GET.get("model", ""), current=current),
@@ -111,8 +113,11 @@ def stop_turn(request: CallerRequest, public_id: str) -> HttpResponse:
 @require_POST
 @signed_in()
 def rename_conversation(request: CallerRequest, public_id: str) -> HttpResponse:
-    renamed = conversations.rename(request.caller, public_id, title=request.POST.get("title", ""))
-    return _go(request, reverse("conversation", args=[renamed.public_id]))
+    try:
+        conversations.rename(request.caller, public_id, title=request.POST.get("title", ""))
+    except BadRequest as refusal:
+        messages.error(request, refusal.detail)
+    return _go(request, reverse("conversation", args=[public_id]))
 
 
 @require_POST
@@ -129,12 +134,13 @@ def _go(request: CallerRequest, url: str) -> HttpResponse:
 
 
 def _written(request: CallerRequest, reply: Turn) -> HttpResponse:
-    """The new prompt and its reply, to be put under the thread."""
+    """The new prompt and its reply, to be put under the thread, after what this page has not seen of it yet."""
     if not request.htmx:
         return redirect("conversation", reply.conversation.public_id)
-    turns = [turn for turn in (reply.parent, reply) if turn is not None]
+    turns = conversations.turns_after(reply.conversation, request.POST.getlist("seen")[-1:])
     names = thread.names(thread.choosable(request.caller.team))
-    return render(request, "chat/playground.html#exchange", {"turns": thread.shown(turns, model_names=names)})
+    context = {"turns": thread.shown(turns, model_names=names), "last_turn": turns[-1]}
+    return render(request, "chat/playground.html#exchange", context)
 
 
 def _refused(request: CallerRequest, current: Conversation | None, sentence: str, *, status: int) -> HttpResponse:

@@ -37,7 +37,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, secret: str
         said: object = read_json(body)
     except Garbled:
         said = _plain_words(body)
-    words, code = _words_and_code(said)
+    words, code = _words_and_code(said, prefer="type")
     return Refused(
         status,
         provider_words(words, secret=secret) or _status_words(status),
@@ -74,9 +74,10 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return value if 0 < len(value) <= REQUEST_ID_CAP and value.isascii() and value.isprintable() else None
 
 
-def _words_and_code(said: object, depth: int = 4) -> tuple[str, object]:
+def _words_and_code(said: object, *, prefer: str = "code", depth: int = 4) -> tuple[str, object]:
     """The sentence and the code, from any of
     {"error": {"message", "code"}}, {"error": "…"}, {"detail": "…"}, {"detail": [{"msg"}]}, {"message": "…"}.
+    A code that is a number repeats the status: `prefer` says whether the type is taken instead, where there is one.
     """
     if isinstance(said, list) and said:
         said = said[0]
@@ -85,8 +86,10 @@ def _words_and_code(said: object, depth: int = 4) -> tuple[str, object]:
     if not isinstance(said, dict) or not depth:
         return "", None
     code = said.get("code") or said.get("type")
+    if prefer == "type" and isinstance(code, int):
+        code = said.get("type") or code
     for key in ("message", "msg", "error", "detail"):
-        words, inner_code = _words_and_code(said.get(key), depth - 1)
+        words, inner_code = _words_and_code(said.get(key), prefer=prefer, depth=depth - 1)
         if words:
             return words, inner_code or code
     return "", code

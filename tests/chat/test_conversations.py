@@ -1,6 +1,6 @@
 """Conversations through the pages: who sees them, and the life of a turn."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -186,12 +186,48 @@ def test_the_model_is_given_the_turns_above_the_reply(alice, reply):
     ]
 
 
+def test_times_are_shown_by_the_visitors_clock(alice, reply):
+    Turn.objects.update(created_at=datetime(2026, 3, 1, 23, 30, tzinfo=UTC))
+    client, url = signed_in(alice), reverse("conversation", args=[reply.conversation.public_id])
+
+    utc = client.get(url).content.decode()
+    client.cookies["zone"] = "Asia/Tokyo"
+    tokyo = client.get(url).content.decode()
+    client.cookies["zone"] = "../etc/passwd"
+    nonsense = client.get(url).content.decode()
+
+    assert ">23:30</time>" in utc and ">08:30</time>" in tokyo and ">23:30</time>" in nonsense
+
+
+def test_a_window_that_fell_behind_is_given_what_it_missed(alice, reply):
+    conversations.finish(claimed(reply), Written("Rhine", []), state=Turn.State.DONE)
+    add = reverse("add-turn", args=[reply.conversation.public_id])
+    elsewhere = conversations.add(alice, reply.conversation.public_id, prompt="And lakes?", model_id=MODEL)
+    conversations.finish(claimed(elsewhere, "req_2"), Written("Constance", []), state=Turn.State.DONE)
+
+    data = {"prompt": "And hills?", "model": MODEL, "seen": reply.public_id}
+    page = signed_in(alice).post(add, data, headers={"HX-Request": "true"}).content.decode()
+
+    assert "Rhine" not in page
+    assert page.index("And lakes?") < page.index("Constance") < page.index("And hills?")
+
+
+def test_a_reply_that_met_its_limit_says_so(alice, reply):
+    conversations.finish(claimed(reply), Written("The Rhine and", []), state=Turn.State.DONE, is_cut_off=True)
+
+    page = signed_in(alice).get(reverse("conversation", args=[reply.conversation.public_id])).content.decode()
+
+    assert "Cut off" in page
+
+
 def test_conversations_are_renamed_and_deleted(alice, reply):
     client, public_id = signed_in(alice), reply.conversation.public_id
 
     client.post(reverse("rename-conversation", args=[public_id]), {"title": "  Rivers  of\0 Europe "})
     assert Conversation.objects.get().title == "Rivers of Europe"
-    assert client.post(reverse("rename-conversation", args=[public_id]), {"title": " "}).status_code == 400
+    blank = client.post(reverse("rename-conversation", args=[public_id]), {"title": " "}, follow=True)
+    assert "Give the conversation a title" in blank.content.decode()
+    assert Conversation.objects.get().title == "Rivers of Europe"
     client.post(reverse("delete-conversation", args=[public_id]))
     assert not Turn.objects.exists()
 

@@ -59,11 +59,29 @@ def test_a_code_block_in_a_list_stays_in_its_item():
 
 
 def test_the_last_block_is_not_finished_and_the_ones_before_it_are():
-    text = "First.\n\n- a\n- b\n\nStill gro"
+    text = "First.\n\n- a\n- b\n\nStill gro\nwing"
 
     ends = [end for end, _ in markdown.finished_blocks(text, 0)]
 
     assert [text[begin:end] for begin, end in zip([0, *ends], ends, strict=False)] == ["First.\n\n", "- a\n- b\n\n"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. one\n\n2. two\n\n3. three\n\nThe end.\n",
+        "- a\n\n  more\n\n- b\n\nx",
+        "a | b\n---|---\n1 | 2\n\nx",
+        "Title\n===\n\nx",
+    ],
+)
+def test_a_reply_looks_the_same_however_slowly_it_came(text):
+    blocks: list[markdown.Block] = []
+    for length in range(len(text)):
+        blocks += markdown.finished_blocks(text[:length], blocks[-1][0] if blocks else 0)
+    blocks += markdown.all_blocks(text, blocks[-1][0] if blocks else 0)
+
+    assert str(markdown.joined(blocks)) == rendered(text)
 
 
 def test_an_open_code_block_is_not_finished():
