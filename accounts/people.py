@@ -55,6 +55,19 @@ def add_member(team: Team, *, user: User, role: Membership.Role) -> Membership:
     return membership
 
 
+def join_first_team(*, name: str, email: str, password: str, role: Membership.Role) -> Membership:
+    """A new person in the founding owner's team. Raises Conflict when there is no team yet or the address is taken."""
+    team = Team.objects.filter(memberships__user__in=Installation.objects.values("owner")).order_by("pk").first()
+    if team is None:
+        raise Conflict("There is no team yet. Create the owner account in the browser first.")
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(email=email, password=password, name=name.strip()[:80])
+            return add_member(team, user=user, role=role)
+    except IntegrityError:
+        raise Conflict(f"{email} has an account already. Set a new password with changepassword.") from None
+
+
 def member(team: Team, *, user: User) -> Caller:
     """A person acting in a team they belong to. Raises Forbidden when they no longer do."""
     membership = team.memberships.filter(user=user).first()
