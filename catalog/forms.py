@@ -43,7 +43,12 @@ class ConnectForm(forms.Form):
     )
 
     def clean_base_url(self) -> str:
-        return checked_address(self.cleaned_data["base_url"])
+        """Nobody's key for another provider may go to EMMA18 because its address was left standing in the field."""
+        address = checked_address(self.cleaned_data["base_url"])
+        is_emma18 = urlsplit(address).hostname == urlsplit(DEFAULT_ADDRESS).hostname
+        if is_emma18 and self.cleaned_data.get("kind") == Provider.Kind.OPENAI_COMPATIBLE:
+            raise forms.ValidationError("This is EMMA18's address. Choose EMMA18 above, or enter your provider's.")
+        return address
 
     def clean_api_key(self) -> str:
         key: str = self.cleaned_data["api_key"]
@@ -61,7 +66,8 @@ class ConnectForm(forms.Form):
 
     def clean(self) -> dict[str, object]:
         if not self.cleaned_data.get("name") and "base_url" in self.cleaned_data:
-            self.cleaned_data["name"] = (urlsplit(self.cleaned_data["base_url"]).hostname or "")[:80]
+            # With its port: several servers of one's own share a host.
+            self.cleaned_data["name"] = urlsplit(self.cleaned_data["base_url"]).netloc.lower().rstrip(":")[:80]
         return self.cleaned_data
 
 

@@ -93,6 +93,20 @@ def test_provider_without_a_name_takes_that_of_its_host():
     assert form.cleaned_data["name"] == "api.example.org"
 
 
+def test_provider_without_a_name_on_a_port_of_its_own_is_told_from_its_neighbours():
+    form = ConnectForm(LOCAL | {"base_url": "http://127.0.0.1:11434/v1"})
+
+    assert form.is_valid()
+    assert form.cleaned_data["name"] == "127.0.0.1:11434"
+
+
+@pytest.mark.parametrize("typed", ["https://emma18.com/api/v1", "HTTPS://EMMA18.com/api/v1/"])
+def test_key_of_another_provider_is_not_sent_to_emma18(typed):
+    form = ConnectForm(LOCAL | {"base_url": typed, "api_key": "sk-of-somebody-else"})
+
+    assert "This is EMMA18's address. Choose EMMA18 above" in " ".join(form.errors["base_url"])
+
+
 @pytest.mark.parametrize("kind", ["", "embedded", "nonsense"])
 def test_only_kinds_that_can_be_connected_are_taken(kind):
     assert "kind" in ConnectForm(LOCAL | {"kind": kind}).errors
