@@ -59,6 +59,13 @@ class RunningServer:
             command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout
 
+    def run_module(self, *arguments: str) -> str:
+        """Run a Python module in the server's environment and return what it printed."""
+        command = [sys.executable, "-m", *arguments]
+        return subprocess.run(
+            command, env=self.environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
     def start(self) -> None:
         host, port = urlsplit(self.base_url).hostname, urlsplit(self.base_url).port
         command = [sys.executable, "-m", "emma18_site.web", "--host", str(host), "--port", str(port)]
@@ -136,20 +143,26 @@ def free_port() -> int:
 @contextmanager
 def running_server(**environment: str) -> Iterator[RunningServer]:
     """Start a server with the given EMMA18_* variables on top; stops it and removes its data at the end."""
-    template = _template()
-    with tempfile.TemporaryDirectory(prefix="emma18-server-") as folder, _database("TEMPLATE " + template.name) as url:
-        shutil.copytree(template, folder, dirs_exist_ok=True)
-        port = free_port()
-        server = RunningServer(
-            base_url=f"http://127.0.0.1:{port}",
-            data_dir=Path(folder),
-            environment=_environment(folder, url, EMMA18_LISTEN_PORT=str(port), **environment),
-        )
+    with installation(**environment) as server:
         try:
             server.start()
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def installation(**environment: str) -> Iterator[RunningServer]:
+    """A data folder and a database of their own, removed at the end, for a server that was not started."""
+    template = _template()
+    with tempfile.TemporaryDirectory(prefix="emma18-server-") as folder, _database("TEMPLATE " + template.name) as url:
+        shutil.copytree(template, folder, dirs_exist_ok=True)
+        port = free_port()
+        yield RunningServer(
+            base_url=f"http://127.0.0.1:{port}",
+            data_dir=Path(folder),
+            environment=_environment(folder, url, EMMA18_LISTEN_PORT=str(port), **environment),
+        )
 
 
 @cache

@@ -14,7 +14,7 @@ def refuse_changes(apps, schema_editor):
     if is_postgres:
         schema_editor.execute(
             "CREATE FUNCTION accounts_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'check_violation'; END $$"
+            "$$ BEGIN RAISE check_violation USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$"
         )
     for table in APPEND_ONLY:
         for event in ("update", "delete"):
