@@ -27,6 +27,7 @@ function onKey(event) {
 }
 
 if (composer) {
+  if (matchMedia("(pointer: fine)").matches && !location.hash) prompt.focus({ preventScroll: true });
   prompt.addEventListener("keydown", take);
   prompt.addEventListener("input", () => error.replaceChildren());
   composer.addEventListener("htmx:after:request", (event) => {
@@ -38,5 +39,9 @@ if (composer) {
     error.textContent = "The server cannot be reached. Your message is still here; send it again in a moment.";
   });
 }
-document.addEventListener("reply:finished", () => error?.replaceChildren());
+document.addEventListener("reply:finished", () => {
+  error?.replaceChildren();
+  // The Stop button that had the focus is gone with the live turn.
+  if (document.activeElement === document.body) prompt?.focus({ preventScroll: true });
+});
 document.addEventListener("keydown", onKey);

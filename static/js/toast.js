@@ -20,11 +20,15 @@ function complain(sentence) {
 toasts.querySelectorAll(".toast").forEach(enliven);
 
 // Answers that htmx does not swap in would otherwise pass unseen.
+// The composer shows its own, beside what was typed.
+const isComposer = (event) => event.target.id === "composer";
+
 document.addEventListener("htmx:response:error", (event) => {
+  if (isComposer(event)) return;
   const { status, headers } = event.detail.ctx.response;
   const isSentence = headers.get("content-type")?.startsWith("text/plain");
   const id = headers.get("x-request-id");
-  const named = id ? ` Request ${id}.` : "";
+  const named = id && status >= 500 ? ` Request ${id}.` : "";
   if (isSentence) complain(`${event.detail.ctx.text}${named}`);
   else if (status >= 500) complain(`The server could not do that. Try again in a moment.${named}`);
   else if (status === 404) complain(`That is no longer there. Reload the page.${named}`);
@@ -32,6 +36,7 @@ document.addEventListener("htmx:response:error", (event) => {
   else if (status === 400 || status === 405) complain(`The server did not understand that. Reload the page and try again.${named}`);
 });
 
-document.addEventListener("htmx:error", () => {
+document.addEventListener("htmx:error", (event) => {
+  if (isComposer(event)) return;
   complain("The server could not be reached. Check the connection and try again.");
 });

@@ -54,7 +54,9 @@ def test_the_first_owner_chats_reloads_and_stops(visitor: Visitor, server_with_m
     found(page, server_with_model.base_url)
 
     page.get_by_role("link", name="Skip to Playground").click()
-    page.get_by_label("Your message").fill(LONG)
+    composer = page.get_by_label("Your message")
+    expect(composer).to_be_focused()
+    composer.fill(LONG)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/chat/conv_"))
     page.evaluate(WATCH_GROWTH)
@@ -79,6 +81,7 @@ def test_a_second_message_goes_under_the_first_reply(visitor: Visitor, server_wi
     page = visitor.page
     found(page, server_with_model.base_url)
     page.goto(f"{server_with_model.base_url}/chat/")
+    expect(page.get_by_label("Your message")).to_be_focused()
     page.get_by_label("Your message").fill("Say hello.")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/chat/conv_"))
