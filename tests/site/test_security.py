@@ -155,7 +155,7 @@ def use_keys_everywhere(browser: Browser, provider: Provider) -> tuple[str, list
         browser.send_form("/providers/test/", **connect),
     ]
     created = browser.send_form("/keys/create/", name="canary")
-    access_key = re.search(r'<code id="fresh-key">(sk-\w{40})</code>', created.text)[1]
+    access_key = re.search(r'<code id="fresh-key"[^>]*>(sk-\w{40})</code>', created.text)[1]
     authorization = {"authorization": f"Bearer {access_key}"}
     provider.script("plain/large", fault="echo-key")
     for model in ("plain/small", "plain/large", "absent"):
