@@ -9,7 +9,10 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Tell the egress guard, which knows no settings, what it lets through."""
+        """Tell the egress guard, which knows no settings, what it lets through, and the queue what it takes."""
+        from accounts import queue  # needs the models
+
+        queue.take_ids_only()
         # Where strangers found teams, any of them could point a provider at what listens on this machine.
         only_ours_come_in = settings.LISTENS_ON_LOOPBACK_ONLY and settings.SIGNUP != "open"
         try:

@@ -8,15 +8,16 @@ import asyncio
 import contextvars
 import json
 import logging
-import time
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DataError, InterfaceError, OperationalError, close_old_connections, connection
+from django.db import DataError, InterfaceError, OperationalError, close_old_connections
 
 from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, database_away, envelope, not_storable
 
@@ -27,7 +28,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-CONNECTION_AGE_S = 300.0
 SLOWEST_BODY_BYTES = 16 * 1024  # in the time a body may stall: a trickle holds a connection as a standstill does
 
 # SQLite has one writer and PostgreSQL few connections to give away: more threads would only wait elsewhere.
@@ -40,6 +40,27 @@ BODY_UNREAD = {"Connection": "close"}
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _compact_ascii = json.JSONEncoder(separators=(",", ":")).encode
+
+
+type Route = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingRoute:
+    """A route beside Django's. `handle` is called with the pattern's named groups as further arguments, whatever the
+    method."""
+
+    pattern: re.Pattern[str]
+    policy: str
+    handle: Callable[..., Awaitable[Any]]
+
+
+def match(routes: Iterable[StreamingRoute], scope: Scope) -> Route | None:
+    """The route for a request, or None when it is Django's."""
+    for route in routes:
+        if found := route.pattern.fullmatch(scope["path"]):
+            return partial(route.handle, **found.groupdict())
+    return None
 
 
 class ClientGone(Exception):
@@ -61,32 +82,51 @@ def header(scope: Scope, name: bytes) -> str:
 
 async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
     """The whole body. Raises TooLarge (before reading, where the length is declared), RequestTimeout, ClientGone."""
-    declared = header(scope, b"content-length")
-    if declared.isdigit() and int(declared) > cap:
+    if declared_length(scope) > cap:
         raise _too_large(cap)
-    parts: list[bytes] = []
-    size = 0
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    while True:
-        earned_s = settings.BODY_STALL_S * (1 + size // SLOWEST_BODY_BYTES)
-        try:
-            message = await asyncio.wait_for(receive(), min(began + earned_s - loop.time(), settings.BODY_STALL_S))
-        except TimeoutError:
-            raise RequestTimeout(
-                f"The request body made hardly any progress for {settings.BODY_STALL_S} s. Send it again without "
-                "pausing.",
-                headers=BODY_UNREAD,
-            ) from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
+    began = asyncio.get_running_loop().time()
+    body, is_more = await _part(receive, began, 0)
+    if is_more:  # seldom: a small body comes in one part
+        parts, size = [body], len(body)
+        while is_more and size <= cap:
+            part, is_more = await _part(receive, began, size)
+            size += len(part)
+            parts.append(part)
+        body = b"".join(parts)
+    if len(body) > cap:
+        raise _too_large(cap)
+    return body
+
+
+def declared_length(scope: Scope) -> int:
+    declared = header(scope, b"content-length")
+    return int(declared) if declared.isdigit() else 0
+
+
+async def incoming(receive: Receive) -> AsyncIterator[bytes]:
+    """The body's parts as they arrive. Raises RequestTimeout, ClientGone."""
+    size, is_more = 0, True
+    began = asyncio.get_running_loop().time()
+    while is_more:
+        part, is_more = await _part(receive, began, size)
         size += len(part)
-        if size > cap:
-            raise _too_large(cap)
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+        yield part
+
+
+async def _part(receive: Receive, began: float, size: int) -> tuple[bytes, bool]:
+    """The next part after `size` bytes, and whether more come. `began` is when the first was waited for."""
+    stall_s = settings.BODY_STALL_S
+    earned_s = began + stall_s * (1 + size // SLOWEST_BODY_BYTES) - asyncio.get_running_loop().time()
+    try:
+        message = await asyncio.wait_for(receive(), min(earned_s, stall_s))
+    except TimeoutError:
+        raise RequestTimeout(
+            f"The request body made hardly any progress for {stall_s} s. Send it again without pausing.",
+            headers=BODY_UNREAD,
+        ) from None
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), bool(message.get("more_body"))
 
 
 def _too_large(cap: int) -> TooLarge:
@@ -95,23 +135,48 @@ def _too_large(cap: int) -> TooLarge:
 
 
 async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> R:
-    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once; raises ClientGone."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_disconnected(receive))
+    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once; raises ClientGone.
+
+    Like a timeout it runs in the caller's own task, since one of its own costs as much as the rest of the wait.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    cancelling = task.cancelling()
+    watch = _Watch(receive, task)
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientGone
+        return await work
+    except asyncio.CancelledError:
+        if watch.is_gone and task.uncancel() <= cancelling:
+            raise ClientGone from None
+        raise
     finally:
-        leaving.cancel()
-        if working.cancel():
-            await asyncio.wait((working,))
+        watch.end()
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Cancels a task when its caller leaves. What granian gives is a future already, for which no task is made."""
+
+    def __init__(self, receive: Receive, task: asyncio.Task[Any]) -> None:
+        self.is_gone = False
+        self._receive = receive
+        self._task = task
+        self._begin()
+
+    def end(self) -> None:
+        self._waiting.cancel()
+
+    def _begin(self) -> None:
+        self._waiting: asyncio.Future[Message] = asyncio.ensure_future(self._receive())
+        self._waiting.add_done_callback(self._look)
+
+    def _look(self, received: asyncio.Future[Message]) -> None:
+        if received.cancelled():
+            return
+        if received.exception() is None and received.result()["type"] != "http.disconnect":
+            self._begin()
+            return
+        self.is_gone = True
+        self._task.cancel()
 
 
 async def send_json(
@@ -133,7 +198,7 @@ async def send_json(
     await send({"type": "http.response.body", "body": content})
 
 
-async def start_events(send: Send, *, request_id: str) -> None:
+async def start_events(send: Send, *, request_id: str, headers: Iterable[tuple[str, str]] = ()) -> None:
     """Begin a stream of server-sent events that no proxy may buffer, store or compress."""
     await send(
         {
@@ -145,6 +210,7 @@ async def start_events(send: Send, *, request_id: str) -> None:
                 (b"x-accel-buffering", b"no"),
                 (b"x-content-type-options", b"nosniff"),
                 (b"x-request-id", request_id.encode()),
+                *((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers),
             ],
         }
     )
@@ -192,13 +258,12 @@ async def in_database[**P, R](function: Callable[P, R], *args: P.args, **kwargs:
     Shielded: a caller who leaves does not abandon a transaction between its statements.
     """
     context = contextvars.copy_context()
-    work = partial(context.run, _with_connection, partial(function, *args, **kwargs))
+    work = partial(context.run, with_connection, partial(function, *args, **kwargs))
     return await asyncio.shield(asyncio.get_running_loop().run_in_executor(_database_threads, work))
 
 
-def _with_connection[R](work: Callable[[], R]) -> R:
-    # CONN_MAX_AGE is 0, since request threads under ASGI are short-lived and would leak persistent connections.
-    # The pool's threads live on, so theirs are given an age of their own here.
+def with_connection[R](work: Callable[[], R]) -> R:
+    """Do database work on this thread, which lives on. Raises Unavailable when the database is away."""
     close_old_connections()
     try:
         return work()
@@ -208,6 +273,3 @@ def _with_connection[R](work: Callable[[], R]) -> R:
     except DataError as error:
         logger.exception("value refused by the database")
         raise not_storable() from error
-    finally:
-        if connection.close_at is not None and connection.close_at <= time.monotonic():
-            connection.close_at = time.monotonic() + CONNECTION_AGE_S

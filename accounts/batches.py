@@ -1,63 +1,73 @@
-"""Group commit: calls on the ledger that wait at the same time become one transaction on one database thread.
+"""Group commit: operations on money that wait at the same time become one transaction on one database thread.
 
 A commit waits for the disk, which costs more than all that is written before it; alone, each request would pay for two.
-A call that comes while nothing runs starts at once, those that come while a group runs are the next group: nobody waits
-for others to come. Knows nothing of what the calls do, only whose money they change.
+An operation that comes while nothing runs starts at once, those that come while a group runs are the next group; nobody
+waits for others to come unless many do anyway. What an operation needs to read first is read in the same trip to the
+database, before the transaction begins.
 """
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
 
-from accounts.asgi import in_database
-from accounts.statements import lock_money
+from accounts import ledger
+from accounts.asgi import with_connection
+from accounts.operations import Operation
+from accounts.shared_reads import shared
+
+logger = logging.getLogger(__name__)
 
 MOST_PER_GROUP = 256  # so that the first of a long queue do not wait for the last
+# A group costs as much by itself as many operations do. Where so many came together, a moment's wait makes the next
+# one larger, which leaves more time for all: what a request waits in a queue becomes less by it.
+BUSY_GROUP = 8
+GATHER_S = 0.005
+
+# Always the same thread: SQLite forgets the pages it has read whenever another connection has written.
+_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="money")
+
+type Read = Callable[[], Operation]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Waiting:
-    team_id: int
-    work: Callable[[], Any]
+    read: Read
+    context: contextvars.Context
     done: asyncio.Future[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """What a call raised. Never raised in the thread, where it would undo the rest of the group."""
-
-    error: Exception
-
-
 class Batches:
-    """The calls of one event loop. Make one for a process."""
+    """The operations of one event loop. Make one for a process."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
         self._runner: asyncio.Task[None] | None = None
 
-    async def run[**P, R](self, team_id: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function that changes a team's money in the next group's transaction; returns once it is committed.
+    def submit(self, operation: Operation | Read) -> asyncio.Future[Any]:
+        """Do an operation with the next group, or what `operation()` reads is to be done; it runs on that thread.
 
-        What the function raises is raised here, with its own changes undone and nobody else's. Raises Unavailable when
-        the database is away: then nothing of it is committed, or its confirmation was lost, so do what is repeatable.
-        Who is cancelled before the group began is not called; after that the call is made all the same.
+        The future gives what the ledger gave once it is committed, or raises what was refused or went wrong, with its
+        own changes undone and nobody else's. Raises Unavailable when the database is away: then nothing of it is
+        committed, or its confirmation was lost, so do what is repeatable. Whoever is no longer interested cancels the
+        future; what was begun is done all the same.
         """
-        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        read = operation if callable(operation) else lambda: operation
         # In the caller's own context, whose request id is written down with what is done.
-        work = partial(contextvars.copy_context().run, partial(function, *args, **kwargs))
-        self._waiting.append(_Waiting(team_id, work, done))
+        self._waiting.append(_Waiting(read, contextvars.copy_context(), done))
         if self._runner is None:
             self._runner = asyncio.create_task(self._run_groups())
-        return await done
+        return done
 
     async def drained(self) -> None:
-        """Wait until every call that was made is committed or has failed. For shutdown."""
+        """Wait until every operation is committed or has failed. For shutdown."""
         while self._runner is not None:
             await asyncio.wait((self._runner,))
 
@@ -65,45 +75,66 @@ class Batches:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:MOST_PER_GROUP], self._waiting[MOST_PER_GROUP:]
-                await self._run_group([call for call in group if not call.done.done()])
+                await self._run_group([each for each in group if not each.done.done()])
+                if len(group) >= BUSY_GROUP and self._waiting:
+                    await asyncio.sleep(GATHER_S)
         finally:
             self._runner = None
-            for call in self._waiting:  # only if the event loop ends
-                call.done.cancel()
+            for each in self._waiting:  # only if the event loop ends
+                each.done.cancel()
             self._waiting = []
 
     async def _run_group(self, group: list[_Waiting]) -> None:
         outcomes: list[Any]
         try:
-            outcomes = await in_database(_commit, [(call.team_id, call.work) for call in group])
+            outcomes = await _on_thread(group) if group else []
         except Exception as error:  # one of the doors for errors: each of those who wait is told
-            outcomes = [_Failed(error)] * len(group)
-        for call, outcome in zip(group, outcomes, strict=True):
-            if call.done.done():
+            outcomes = [error] * len(group)
+        for each, outcome in zip(group, outcomes, strict=True):
+            if each.done.done():
                 continue  # whoever waited has gone
-            if isinstance(outcome, _Failed):
-                call.done.set_exception(outcome.error)
+            if isinstance(outcome, Exception):
+                each.done.set_exception(outcome)
             else:
-                call.done.set_result(outcome)
+                each.done.set_result(outcome)
 
 
-def _commit(calls: list[tuple[int, Callable[[], Any]]]) -> list[Any]:
-    """What each call returned, or _Failed, in their order."""
-    if not calls:
-        return []
-    with transaction.atomic():
-        lock_money(team_id for team_id, _ in calls)
-        return [_outcome(work) for _, work in calls]
+async def _on_thread(group: list[_Waiting]) -> list[Any]:
+    return await asyncio.get_running_loop().run_in_executor(_thread, with_connection, partial(_do, group))
 
 
-def _outcome(work: Callable[[], Any]) -> Any:
+def _do(group: list[_Waiting]) -> list[Any]:
+    """What each gave or raised, in their order."""
+    with shared():
+        outcomes: list[Any] = [each.context.run(_read, each.read) for each in group]
+    ready = [index for index, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
+    for index, outcome in zip(ready, _commit([outcomes[index] for index in ready]), strict=True):
+        outcomes[index] = outcome
+    return outcomes
+
+
+def _read(read: Read) -> Operation | Exception:
     try:
-        with transaction.atomic():
-            return work()
+        return read()
     except (OperationalError, InterfaceError):  # the database itself: there is nothing to go on with
         raise
-    except Exception as error:
-        return _Failed(error)
+    except Exception as error:  # that of one request: the others of the group get their answers
+        return error
+
+
+def _commit(operations: list[Operation]) -> list[Any]:
+    if not operations:
+        return []
+    try:
+        with transaction.atomic():
+            return ledger.apply(operations)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # whose it is shows when each is done alone
+        if len(operations) == 1:
+            return [error]
+        logger.exception("group undone, each is done alone")
+        return [_commit([operation])[0] for operation in operations]
 
 
 group_commit = Batches()

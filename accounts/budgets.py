@@ -5,18 +5,20 @@ holds opened in it spent and hold, no more: they can be made again from the hold
 set. Everything here runs in the caller's transaction, with the team's money locked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.db.models import Q, Sum
 
 from accounts import audit, money
 from accounts.models import AccessKey, Budget, BudgetWindow, Hold, Membership, Team, User
+from accounts.models.money import MOST_NANOUSD
+from accounts.operations import Keep
 from accounts.refusals import BadRequest, Limit, NotFound, PaymentRequired
-from accounts.statements import changed, lock_money, rows
+from accounts.statements import changed_by_all, lock_money, moment, places, rows
 
 _WHOLE_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 
@@ -155,82 +157,131 @@ def _counted(budget: Budget, starts_at: datetime, ends_at: datetime) -> tuple[in
 # Counting
 
 
-class Counter(NamedTuple):
-    """A budget that applies to a call, and its window's counters. `window_id` is None before the window's first."""
+@dataclass(slots=True)
+class Counter:
+    """A budget and what one of its windows has spent and holds, in memory. `hard_nanousd` includes what it is raised
+    by at this time."""
 
     budget_id: int
+    user_id: int | None
+    access_key_id: int | None
+    model_id: str
     hard_nanousd: int | None
-    window_id: int | None
+    soft_nanousd: int | None
+    pk: int
+    starts_at: datetime
+    ends_at: datetime
     spent_nanousd: int
     held_nanousd: int
+    alerted_at: datetime | None
+    as_read: tuple[int, int] = (0, 0)
 
-    def allows(self, amount_nanousd: int) -> bool:
-        """What costs nothing is always allowed."""
-        if self.hard_nanousd is None or not amount_nanousd:
-            return True
-        return self.spent_nanousd + self.held_nanousd + amount_nanousd <= self.hard_nanousd
+    @property
+    def left(self) -> int:
+        return MOST_NANOUSD if self.hard_nanousd is None else self.hard_nanousd - self.spent_nanousd - self.held_nanousd
+
+    @property
+    def is_changed(self) -> bool:
+        return self.as_read != (self.spent_nanousd, self.held_nanousd)
+
+    def applies(self, user_id: int, access_key_id: int | None, model_id: str) -> bool:
+        if self.user_id:
+            return self.user_id == user_id
+        if self.access_key_id:
+            return self.access_key_id == access_key_id
+        return not self.model_id or self.model_id == model_id
+
+    def spend(self, nanousd: int, *, now: datetime) -> None:
+        """Count what was spent, or given back when negative, and note when that reaches the soft limit."""
+        self.spent_nanousd += nanousd
+        if self.alerted_at is None and self.soft_nanousd is not None and self.spent_nanousd >= self.soft_nanousd:
+            self.alerted_at = now
 
 
-_APPLIES = "(b.scope = 'team' OR b.user_id = %s OR b.access_key_id = %s OR b.model_id = %s)"
+type Who = tuple[int, int | None, str]  # a person, the key they came with, a model
 
-_COUNTERS = f"""
-SELECT b.id, b.hard_nanousd, w.id, w.spent_nanousd, w.held_nanousd
-FROM accounts_budget b
-LEFT JOIN accounts_budgetwindow w ON w.budget_id = b.id AND w.starts_at <= %s AND w.ends_at > %s
-WHERE b.wallet_id = %s AND {_APPLIES}
-ORDER BY b.id
+
+def counters(
+    team_ids: Iterable[int], who: Iterable[Who], *, since: datetime, now: datetime, opening: bool
+) -> dict[int, list[Counter]]:
+    """By team, the windows that end after `since` of the budgets that apply to any of these.
+
+    With `opening`, those around `now` are made where they are missing: something is about to be held.
+    """
+    teams = list(team_ids)
+    users, keys, models = (sorted({value for value in values if value}) for values in zip(*who, strict=True))
+    subjects = " OR ".join(
+        [
+            "b.scope = 'team'",
+            *(f"b.{column} IN ({places(len(values))})" for column, values in _columns(users, keys, models)),
+        ]
+    )
+    values = (now, since, *teams, *users, *keys, *models)
+    sql = _COUNTERS.format(places(len(teams)), subjects)
+
+    found = rows(sql, *values)
+    if opening and found:
+        current = {row[1] for row in found if row[7] is not None and moment(row[8]) <= now < moment(row[9])}
+        missing = {(row[0], row[1]) for row in found if row[1] not in current}
+        for team_id in {team_id for team_id, _ in missing}:
+            open_windows(team_id, [budget_id for owner, budget_id in missing if owner == team_id], now=now)
+        if missing:
+            found = rows(sql, *values)
+    by_team: dict[int, list[Counter]] = {}
+    for (
+        team_id,
+        budget_id,
+        user_id,
+        key_id,
+        model_id,
+        hard,
+        soft,
+        pk,
+        starts_at,
+        ends_at,
+        spent,
+        held,
+        told,
+        up,
+    ) in found:
+        if pk is None:
+            continue
+        counter = Counter(
+            *(budget_id, user_id, key_id, model_id, None if hard is None else hard + up, soft),
+            *(pk, moment(starts_at), moment(ends_at), spent, held, told),
+            as_read=(spent, held),
+        )
+        by_team.setdefault(team_id, []).append(counter)
+    return by_team
+
+
+def _columns(users: list[Any], keys: list[Any], models: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    for column, values in (("user_id", users), ("access_key_id", keys), ("model_id", models)):
+        if values:
+            yield column, values
+
+
+_COUNTERS = """
+SELECT b.wallet_id, b.id, b.user_id, b.access_key_id, b.model_id, b.hard_nanousd, b.soft_nanousd,
+    w.id, w.starts_at, w.ends_at, w.spent_nanousd, w.held_nanousd, w.alerted_at,
+    (SELECT CAST(COALESCE(SUM(r.amount_nanousd), 0) AS BIGINT) FROM accounts_budgetraise r
+     WHERE r.budget_id = b.id AND r.ends_at > %s)
+FROM accounts_budget b LEFT JOIN accounts_budgetwindow w ON w.budget_id = b.id AND w.ends_at > %s
+WHERE b.wallet_id IN ({}) AND ({}) ORDER BY b.id
+"""
+
+_WRITE = """
+UPDATE accounts_budgetwindow SET spent_nanousd = %s, held_nanousd = %s, alerted_at = %s
+WHERE id = %s AND spent_nanousd = %s AND held_nanousd = %s
 """
 
 
-def counters(hold: Hold) -> list[Counter]:
-    """The budgets that apply to a hold that is about to be opened, with the windows that it falls into."""
-
-    def read() -> list[Counter]:
-        at = hold.opened_at
-        return [Counter(*row) for row in rows(_COUNTERS, at, at, hold.wallet_id, *_who(hold))]
-
-    found = read()
-    missing = [counter.budget_id for counter in found if counter.window_id is None]
-    if missing:
-        open_windows(hold.wallet_id, missing, now=hold.opened_at)
-        found = read()
-    return found
-
-
-def _who(hold: Hold) -> tuple[Any, ...]:
-    return hold.user_id, hold.access_key_id, hold.model_id
-
-
-_HOLD = """
-UPDATE accounts_budgetwindow SET held_nanousd = held_nanousd + %s
-WHERE id = %s AND (%s OR spent_nanousd + held_nanousd + %s <= %s)
-"""
-
-
-def count_held(counter: Counter, amount_nanousd: int) -> bool:
-    """Whether the window could take it, by its own counters at this moment."""
-    is_free = counter.hard_nanousd is None or not amount_nanousd
-    values = (amount_nanousd, counter.window_id, is_free, amount_nanousd, counter.hard_nanousd or 0)
-    return changed(_HOLD, *values) == 1
-
-
-_COUNT = f"""
-UPDATE accounts_budgetwindow SET
-    spent_nanousd = spent_nanousd + %s,
-    held_nanousd = held_nanousd - %s,
-    alerted_at = CASE WHEN alerted_at IS NULL AND spent_nanousd + %s >= (
-        SELECT soft_nanousd FROM accounts_budget WHERE id = budget_id
-    ) THEN %s ELSE alerted_at END
-WHERE starts_at <= %s AND ends_at > %s
-AND budget_id IN (SELECT b.id FROM accounts_budget b WHERE b.wallet_id = %s AND {_APPLIES})
-"""
-
-
-def count_spent(hold: Hold, *, spent_nanousd: int, freed_nanousd: int, now: datetime) -> None:
-    """Move money of a hold from held to spent, or back when negative, in every window it was opened in."""
-    if spent_nanousd or freed_nanousd:
-        values = (spent_nanousd, freed_nanousd, spent_nanousd, now, hold.opened_at, hold.opened_at, hold.wallet_id)
-        changed(_COUNT, *values, *_who(hold))
+def write(changed: Sequence[Counter]) -> None:
+    """Write the counters of windows as they are in memory."""
+    changed_by_all(
+        _WRITE,
+        [(each.spent_nanousd, each.held_nanousd, each.alerted_at, each.pk, *each.as_read) for each in changed],
+    )
 
 
 # Telling
@@ -250,30 +301,49 @@ def describe(budget: Budget) -> str:
     return f"{whose} budget {_WHOSE.get(Budget.Window(budget.window), 'a month')}"
 
 
-def refusal(balance: Limit, counted: Sequence[Counter]) -> PaymentRequired:
-    """The refusal of a hold: the wallet's limit and those of the budgets, the tightest first and in the sentence."""
-    windows = BudgetWindow.objects.filter(pk__in=[counter.window_id for counter in counted])
-    budgets = [
+def not_enough(
+    asked: Keep, *, balance_nanousd: int, held_nanousd: int, counted: Sequence[Counter], rates: Sequence[Limit]
+) -> PaymentRequired:
+    """The refusal of a hold: every limit that was looked at, the tightest first and in the sentence."""
+    team = asked.caller.team
+    who = who_can_raise(team.pk)
+    wanted = asked.amount_nanousd if asked.least_nanousd is None else asked.least_nanousd
+    limits = [
         Limit(
-            name=describe(window.budget),
-            limit_nanousd=window.budget.hard_nanousd,
-            spent_nanousd=window.spent_nanousd,
-            held_nanousd=window.held_nanousd,
-            asked_nanousd=balance.asked_nanousd,
-            resets_at=None if window.budget.window == Budget.Window.TOTAL else window.ends_at,
-            who_can_raise=balance.who_can_raise,
+            name=f"the balance of {team.name}",
+            limit=balance_nanousd,
+            spent=0,
+            held=held_nanousd,
+            asked=wanted,
+            resets_at=None,
+            who_can_raise=who,
         )
-        for window in windows.select_related("budget__user", "budget__access_key").order_by("budget_id")
-        if window.budget.hard_nanousd is not None
     ]
-    limits = sorted([balance, *budgets], key=lambda limit: limit.left_nanousd)
+    budgets = Budget.objects.select_related("user", "access_key").in_bulk([each.budget_id for each in counted])
+    for each in counted:
+        budget = budgets[each.budget_id]
+        if each.hard_nanousd is not None:
+            limits.append(
+                Limit(
+                    name=describe(budget),
+                    limit=each.hard_nanousd,
+                    spent=each.spent_nanousd,
+                    held=each.held_nanousd,
+                    asked=wanted,
+                    resets_at=None if budget.window == Budget.Window.TOTAL else each.ends_at,
+                    who_can_raise=who,
+                    budget_id=budget.pk,
+                )
+            )
+    limits.sort(key=lambda limit: limit.left)
     tightest = limits[0]
-    left = money.dollars(max(0, tightest.left_nanousd))
+    left = money.dollars(max(0, tightest.left))
     reset = f" It starts anew at {tightest.resets_at:%Y-%m-%d %H:%M} UTC." if tightest.resets_at else ""
+    cost = "may cost up to" if asked.least_nanousd is None else "needs at least"
     return PaymentRequired(
-        f"This request may cost up to {money.dollars(tightest.asked_nanousd)}, and {tightest.name} has {left} left."
-        f"{reset} Ask {' or '.join(tightest.who_can_raise) or 'an admin'} for more.",
-        limits=limits,
+        f"This request {cost} {money.dollars(wanted)}, and {tightest.name} has {left} left."
+        f"{reset} Ask {' or '.join(who) or 'an admin'} for more.",
+        limits=[*limits, *rates],
     )
 
 

@@ -12,9 +12,12 @@ _RANK = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Caller:
-    """A person acting in one team. `access_key` is the key they came with, or None in the browser."""
+    """A person acting in one team. `access_key` is the key they came with, or None in the browser.
+
+    Compared by identity: what a group reads once is kept by caller, and to hash four rows for each request is dear.
+    """
 
     user: User
     team: Team

@@ -1,4 +1,4 @@
-"""Forms about people and their keys."""
+"""Forms about people: the first owner, and those who sign up."""
 
 from typing import Any
 
@@ -45,7 +45,3 @@ class FirstRunForm(forms.Form):
             except forms.ValidationError as error:
                 self.add_error("password", error)
         return answers
-
-
-class AccessKeyForm(forms.Form):
-    name = forms.CharField(label="Name", max_length=80, help_text="What will use it, such as ci-nightly.")

@@ -94,6 +94,30 @@ INVARIANTS = {
         GROUP BY h.id, h.request_id, h.charged_nanousd
         HAVING h.charged_nanousd <> SUM(a.cost_nanousd - a.overrun_nanousd)
     """,
+    "I3 a hold that is closed has a receipt, which says the same; an open one has none": """
+        SELECT h.request_id AS hold, h.state AS state, h.charged_nanousd AS charged, r.charged_nanousd AS receipt
+        FROM accounts_hold h LEFT JOIN accounts_receipt r ON r.hold_id = h.id
+        WHERE (h.state = 'open') <> (r.id IS NULL) OR r.request_id <> h.request_id OR r.team_id <> h.wallet_id
+            OR r.charged_nanousd <> h.charged_nanousd OR r.held_nanousd <> h.amount_nanousd
+    """,
+    "I12 a team's days of usage come to what it was charged, less what was refunded": """
+        SELECT w.team_id AS wallet, u.spent AS days, e.spent AS entries FROM accounts_wallet w
+        LEFT JOIN (SELECT team_id, SUM(spent_nanousd) AS spent FROM accounts_usageday GROUP BY team_id) u
+            ON u.team_id = w.team_id
+        LEFT JOIN (
+            SELECT wallet_id, -SUM(amount_nanousd) AS spent FROM accounts_entry
+            WHERE kind IN ('charge', 'refund') GROUP BY wallet_id
+        ) e ON e.wallet_id = w.team_id
+        WHERE COALESCE(u.spent, 0) <> COALESCE(e.spent, 0)
+    """,
+    "I12 a team's days of usage count its receipts": """
+        SELECT w.team_id AS wallet, u.requests AS days, r.requests AS receipts FROM accounts_wallet w
+        LEFT JOIN (SELECT team_id, SUM(requests) AS requests FROM accounts_usageday GROUP BY team_id) u
+            ON u.team_id = w.team_id
+        LEFT JOIN (SELECT team_id, COUNT(*) AS requests FROM accounts_receipt GROUP BY team_id) r
+            ON r.team_id = w.team_id
+        WHERE COALESCE(u.requests, 0) <> COALESCE(r.requests, 0)
+    """,
 }
 
 _TRIGGERS = {

@@ -1,44 +1,39 @@
 """The ledger: the only writer of wallets, entries, holds and attempts.
 
-Every function runs in the caller's transaction, locks the team's money first and then changes wallet, budgets and hold
-in that order; a refusal leaves nothing changed. What is repeated, under the same request id or key, is done once. Knows
-amounts, never prices, tokens or what a request asks for.
+Every function runs in the caller's transaction and locks the team's money first; a refusal leaves nothing changed. What
+is repeated, under the same request id or key, is done once. Knows amounts, never prices, tokens or what a request asks
+for. How a group of requests is decided and written stands in `books.py`.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from accounts import audit, budgets, money
+from accounts import audit, books, money
+from accounts.books import Books, LedgerBroken
 from accounts.callers import Caller
-from accounts.models import Attempt, Entry, Hold, Provider, Team, User, Wallet
-from accounts.models.money import MOST_NANOUSD
-from accounts.refusals import BadRequest, Conflict, Limit, PaymentRequired
-from accounts.statements import changed, lock_money, rows
+from accounts.models import Attempt, Entry, Hold, Receipt, Team, User, Wallet
+from accounts.operations import (
+    LEASE_S,
+    Call,
+    Close,
+    Ending,
+    HoldName,
+    Keep,
+    Operation,
+    Refuse,
+    Renew,
+    RequestFacts,
+    Switch,
+)
+from accounts.refusals import BadRequest, Conflict, Refusal
+from accounts.statements import changed, lock_money
 
-LEASE_S = 60.0
+__all__ = ["LEASE_S", "REAP_EVERY_S", "Call", "LedgerBroken", "apply", "hold", "reap", "release", "renew", "settle"]
+
 REAP_EVERY_S = 15.0
-
-
-class LedgerBroken(Exception):
-    """A row that was locked is not as it was read. The transaction must not be committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call to a provider, as the attempt that is written about it. `status` is a word such as done or timeout."""
-
-    provider: Provider | None
-    status: str
-    basis: Attempt.Basis = Attempt.Basis.NONE
-    cost_nanousd: int = 0
-    usage: dict[str, Any] = field(default_factory=dict)
-    upstream_request_id: str = ""
 
 
 def open_wallet(team: Team) -> Wallet:
@@ -52,8 +47,61 @@ def find(request_id: str) -> Hold | None:
 # Holds
 
 
+def apply(operations: Sequence[Operation]) -> list[Any]:
+    """Do them one after the other in this transaction, and write them at once. Returns, for each in its place, what it
+    gave (a Held for Keep, what was charged for Close, whether it was open for Renew and Switch) or the Refusal.
+
+    A Keep that is refused changes nothing but leaves a receipt.
+    """
+    opened = _opened(operations)
+    outcomes = [_outcome(opened, operation) for operation in operations]
+    opened.write()
+    return outcomes
+
+
+def _opened(operations: Sequence[Operation]) -> Books:
+    opened = books.opened(_team_id(operation) for operation in operations)
+    opened.load(
+        keeps=[operation for operation in operations if isinstance(operation, Keep)],
+        holds=[operation.hold for operation in operations if isinstance(operation, Close | Renew | Switch)],
+        switches=[operation for operation in operations if isinstance(operation, Switch)],
+    )
+    return opened
+
+
+def _team_id(operation: Operation) -> int:
+    return operation.caller.team.pk if isinstance(operation, Keep | Refuse) else operation.hold.wallet_id
+
+
+def _outcome(opened: Books, operation: Operation) -> Any:
+    match operation:
+        case Keep():
+            try:
+                return opened.keep(operation)
+            except Refusal as refusal:
+                asked = operation
+                return opened.refuse(Refuse(asked.caller, asked.request_id, asked.model_id, refusal, asked.request))
+        case Close():
+            return opened.close(operation)
+        case Renew():
+            return opened.renew(operation)
+        case Switch():
+            try:
+                return opened.switch(operation)
+            except Refusal as refusal:
+                return refusal  # without a receipt: the request is not over
+        case Refuse():
+            return opened.refuse(operation)
+
+
 def hold(
-    caller: Caller, *, request_id: str, amount_nanousd: int, model_id: str, lease_s: float | None = LEASE_S
+    caller: Caller,
+    *,
+    request_id: str,
+    amount_nanousd: int,
+    model_id: str,
+    lease_s: float | None = LEASE_S,
+    request: RequestFacts | None = None,
 ) -> Hold:
     """Keep money for a request: the most that it can be charged. Raises PaymentRequired, naming every limit checked.
 
@@ -61,60 +109,36 @@ def hold(
     returned as it is now. The hold lapses when nobody renews its lease in time; without a lease it stays until closed.
     """
     amount = money.checked(amount_nanousd, least=0)
-    now = lock_money([caller.team.pk])
-    opened = Hold(
-        wallet_id=caller.team.pk,
-        request_id=request_id,
-        user_id=caller.user.pk,
-        access_key_id=caller.access_key.pk if caller.access_key else None,
-        model_id=model_id,
-        state=Hold.State.OPEN,
-        amount_nanousd=amount,
-        delivered_nanousd=0,
-        charged_nanousd=0,
-        refunded_nanousd=0,
-        opened_at=now,
-        lease_until=None if lease_s is None else now + timedelta(seconds=lease_s),
-    )
-    counted = budgets.counters(opened)
-    [(available,)] = rows(_AVAILABLE, opened.wallet_id)
-    if amount > available or not all(counter.allows(amount) for counter in counted):
-        first = Hold.objects.filter(request_id=request_id, wallet_id=opened.wallet_id).first()
-        if first is None:
-            raise _refusal(opened, counted)
-        return first
-    inserted = rows(_OPEN, *(getattr(opened, name) for name in _HOLD_COLUMNS))
-    if not inserted:
-        return Hold.objects.get(request_id=request_id, wallet_id=opened.wallet_id)
-    [(opened.pk,)] = inserted
-    opened._state.adding = False
-    _must(changed(_KEEP, amount, opened.wallet_id, amount) == 1)
-    for counter in counted:
-        _must(budgets.count_held(counter, amount))
-    return opened
+    keep = Keep(caller, request_id, amount, model_id, lease_s=lease_s, request=request or {})
+    opened = _opened([keep])
+    opened.keep(keep)
+    opened.write()
+    return Hold.objects.get(request_id=request_id, wallet_id=caller.team.pk)
 
 
-def settle(hold: Hold, *, calls: Sequence[Call]) -> int:
+def settle(hold: HoldName, *, calls: Sequence[Call], ending: Ending | None = None) -> int:
     """Charge what the calls cost, at most the hold, and free the rest. Returns what is charged.
 
     A hold that is closed stays as it is. What the hold does not cover is written on the attempt as its overrun.
     """
-    now = lock_money([hold.wallet_id])
-    cost = sum(money.checked(call.cost_nanousd, least=0) for call in calls)
-    return _close(hold, Hold.State.SETTLED, charge=min(cost, hold.amount_nanousd), calls=calls, now=now)
+    for call in calls:
+        money.checked(call.cost_nanousd, least=0)
+    return int(_done(Close(hold, Hold.State.SETTLED, calls, ending)))
 
 
-def release(hold: Hold, *, calls: Sequence[Call] = ()) -> int:
+def release(hold: HoldName, *, calls: Sequence[Call] = (), ending: Ending | None = None) -> int:
     """Free a hold without charging anything. Returns what is charged all the same, if it was settled before."""
-    now = lock_money([hold.wallet_id])
-    return _close(hold, Hold.State.RELEASED, charge=0, calls=calls, now=now)
+    return int(_done(Close(hold, Hold.State.RELEASED, calls, ending)))
 
 
-def renew(hold: Hold, *, delivered_nanousd: int, lease_s: float = LEASE_S) -> bool:
+def renew(hold: HoldName, *, delivered_nanousd: int, lease_s: float = LEASE_S) -> bool:
     """Say that the request lives, and what would be due by now, which never shrinks. False once the hold is closed."""
-    delivered = min(money.checked(delivered_nanousd, least=0), hold.amount_nanousd)
-    now = lock_money([hold.wallet_id])
-    return changed(_RENEW, now + timedelta(seconds=lease_s), delivered, delivered, hold.pk) == 1
+    return bool(_done(Renew(hold, money.checked(delivered_nanousd, least=0), lease_s)))
+
+
+def _done(operation: Operation) -> Any:
+    [outcome] = apply([operation])
+    return outcome
 
 
 def reap(*, limit: int = 100) -> int:
@@ -134,123 +158,10 @@ def _reap(lapsed: Hold) -> bool:
         return False
     due = hold.delivered_nanousd
     basis = Attempt.Basis.CHECKPOINT if due else Attempt.Basis.NONE
-    call = Call(None, "lapsed", basis=basis, cost_nanousd=due)
-    _close(hold, Hold.State.SETTLED if due else Hold.State.RELEASED, charge=due, calls=[call], now=now)
+    calls = [Call(None, "lapsed", basis=basis, cost_nanousd=due)]
+    ending = Ending(Receipt.Outcome.LAPSED, status=500, code="lapsed")
+    _done(Close(hold, Hold.State.SETTLED if due else Hold.State.RELEASED, calls, ending))
     return True
-
-
-_AVAILABLE = "SELECT balance_nanousd - held_nanousd FROM accounts_wallet WHERE team_id = %s"
-
-_HOLD_COLUMNS = (
-    *("wallet_id", "request_id", "user_id", "access_key_id", "model_id", "state", "amount_nanousd"),
-    *("delivered_nanousd", "charged_nanousd", "refunded_nanousd", "opened_at", "lease_until", "closed_at"),
-)
-_OPEN = (
-    f"INSERT INTO accounts_hold ({', '.join(_HOLD_COLUMNS)}) VALUES ({', '.join(['%s'] * len(_HOLD_COLUMNS))}) "
-    "ON CONFLICT (request_id) DO NOTHING RETURNING id"
-)
-
-_KEEP = """
-UPDATE accounts_wallet SET held_nanousd = held_nanousd + %s
-WHERE team_id = %s AND balance_nanousd - held_nanousd >= %s
-"""
-
-_RENEW = """
-UPDATE accounts_hold SET lease_until = %s,
-    delivered_nanousd = CASE WHEN delivered_nanousd > %s THEN delivered_nanousd ELSE %s END
-WHERE id = %s AND state = 'open'
-"""
-
-_CLOSE = "UPDATE accounts_hold SET state = %s, charged_nanousd = %s, closed_at = %s WHERE id = %s AND state = 'open'"
-
-_FREE = "UPDATE accounts_wallet SET held_nanousd = held_nanousd - %s WHERE team_id = %s AND held_nanousd >= %s"
-
-_MOVE = """
-UPDATE accounts_wallet SET
-    balance_nanousd = balance_nanousd + %s, held_nanousd = held_nanousd - %s, entry_count = entry_count + 1
-WHERE team_id = %s AND balance_nanousd + %s >= held_nanousd - %s AND balance_nanousd + %s <= %s
-RETURNING balance_nanousd, entry_count
-"""
-
-_ENTER = """
-INSERT INTO accounts_entry
-    (wallet_id, number, kind, amount_nanousd, balance_nanousd, key, hold_id, by_id, note, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""
-
-_ATTEMPT = """
-INSERT INTO accounts_attempt
-    (hold_id, number, provider_id, provider_name, status, usage, basis, cost_nanousd, overrun_nanousd,
-     upstream_request_id, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""
-
-
-def _must(is_so: bool) -> None:
-    if not is_so:
-        raise LedgerBroken
-
-
-def _refusal(opened: Hold, counted: Sequence[budgets.Counter]) -> PaymentRequired:
-    wallet = Wallet.objects.select_related("team").get(pk=opened.wallet_id)
-    balance = Limit(
-        name=f"the balance of {wallet.team.name}",
-        limit_nanousd=wallet.balance_nanousd,
-        spent_nanousd=0,
-        held_nanousd=wallet.held_nanousd,
-        asked_nanousd=opened.amount_nanousd,
-        resets_at=None,
-        who_can_raise=budgets.who_can_raise(opened.wallet_id),
-    )
-    return budgets.refusal(balance, counted)
-
-
-def _close(hold: Hold, state: Hold.State, *, charge: int, calls: Sequence[Call], now: datetime) -> int:
-    if not changed(_CLOSE, state.value, charge, now, hold.pk):
-        return Hold.objects.values_list("charged_nanousd", flat=True).get(pk=hold.pk)
-    kept = hold.amount_nanousd
-    if charge:
-        key = f"charge:{hold.request_id}"
-        _must(_enter(hold.wallet_id, Entry.Kind.CHARGE, -charge, key=key, now=now, freed=kept, hold=hold))
-    else:
-        _must(changed(_FREE, kept, hold.wallet_id, kept) == 1)
-    budgets.count_spent(hold, spent_nanousd=charge, freed_nanousd=kept, now=now)
-    _write_attempts(hold, calls, now=now)
-    return charge
-
-
-def _write_attempts(hold: Hold, calls: Sequence[Call], *, now: datetime) -> None:
-    uncovered = hold.amount_nanousd
-    for number, call in enumerate(calls, start=1):
-        covered = min(call.cost_nanousd, uncovered)
-        uncovered -= covered
-        changed(
-            _ATTEMPT,
-            *(hold.pk, number, call.provider and call.provider.pk, call.provider.name if call.provider else ""),
-            *(call.status, json.dumps(call.usage), call.basis.value, call.cost_nanousd, call.cost_nanousd - covered),
-            *(call.upstream_request_id, now),
-        )
-
-
-def _enter(
-    wallet_id: int,
-    kind: Entry.Kind,
-    amount: int,
-    *,
-    key: str,
-    now: datetime,
-    freed: int = 0,
-    hold: Hold | None = None,
-    by: User | None = None,
-    note: str = "",
-) -> bool:
-    """Move money and write its entry. False, with nothing changed, if the wallet cannot."""
-    moved = rows(_MOVE, amount, freed, wallet_id, amount, freed, amount, MOST_NANOUSD)
-    if not moved:
-        return False
-    [(balance, number)] = moved
-    values = (wallet_id, number, kind.value, amount, balance, key, hold and hold.pk, by and by.pk, note, now)
-    return changed(_ENTER, *values) == 1
 
 
 # Money that people move
@@ -289,18 +200,19 @@ def _post(
 ) -> Entry:
     if not 1 <= len(key) <= 80 or len(note) > 200:
         raise BadRequest("A key has 1 to 80 characters and a note at most 200.", param="key" if note else "note")
-    now = lock_money([team.pk])
+    opened = books.opened([team.pk])
     own_key = f"{kind.value}:{team.pk}:{key}"
     first = Entry.objects.filter(key=own_key).first()
     if first is not None:
         if (first.amount_nanousd, first.hold_id) != (amount, of and of.pk):
             raise Conflict(f"This {kind.label.lower()} was made before with another amount, under the same key.")
         return first
-    if of is not None:
-        if not changed(_REFUND, amount, of.pk, amount):
-            raise Conflict(f"Of {of.request_id} less than {money.dollars(amount)} is left to refund.")
-        budgets.count_spent(of, spent_nanousd=-amount, freed_nanousd=0, now=now)
-    if not _enter(team.pk, kind, amount, key=own_key, now=now, hold=of, by=by, note=note):
+    if of is not None and not changed(_REFUND, amount, of.pk, amount):
+        raise Conflict(f"Of {of.request_id} less than {money.dollars(amount)} is left to refund.")
+    if not opened.enter(team.pk, kind, amount, key=own_key, hold=lambda: of.pk if of else None, by=by, note=note):
         raise Conflict(f"The balance of {team.name} cannot take {money.dollars(amount)}.")
+    if of is not None:
+        opened.give_back(of, amount)
+    opened.write()
     audit.record(team.pk, actor=by, action=kind.value, subject=own_key, amount_nanousd=amount, note=note)
     return Entry.objects.get(key=own_key)

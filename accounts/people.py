@@ -2,7 +2,7 @@
 
 from django.db import IntegrityError, transaction
 
-from accounts import ledger, vault
+from accounts import audit, ledger, vault
 from accounts.callers import Caller
 from accounts.models import Installation, Membership, Team, User
 from accounts.refusals import Conflict, Forbidden
@@ -74,3 +74,16 @@ def member(team: Team, *, user: User) -> Caller:
     if membership is None:
         raise Forbidden(f"{user.name} is no longer in {team.name}.")
     return Caller(user=user, team=team, role=Membership.Role(membership.role))
+
+
+@transaction.atomic
+def set_may_use_unpriced(team: Team, *, by: User, may_use_unpriced: bool) -> None:
+    """Let requests that a budget applies to call models whose price nobody knows, or refuse them. A repeat changes
+    nothing."""
+    if Team.objects.filter(pk=team.pk, may_use_unpriced=not may_use_unpriced).update(may_use_unpriced=may_use_unpriced):
+        audit.record(
+            team.pk,
+            actor=by,
+            action="unpriced models allowed" if may_use_unpriced else "unpriced models refused",
+            subject=team.name,
+        )

@@ -14,14 +14,16 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.views import redirect_to_login
+from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, parse_cookie
 from django.views.decorators.csrf import csrf_exempt
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from accounts import keys
+from accounts import clients, keys
 from accounts.callers import Caller
-from accounts.models import Membership
+from accounts.models import Membership, Team
+from accounts.prepared import Prepared
 from accounts.refusals import Forbidden
 from accounts.zones import zone_from
 
@@ -49,15 +51,25 @@ def anonymous[**P](reason: str) -> Callable[[View[P]], View[P]]:
     return decorate
 
 
+_TEAM_FIELDS = [field.attname for field in Team._meta.concrete_fields]
+_MEMBERSHIP = Prepared(
+    lambda user: (
+        Membership.objects.filter(user=user)
+        .order_by("created_at", "pk")
+        .values_list("role", *(f"team__{name}" for name in _TEAM_FIELDS))[:1]
+    ),
+    user=-1,
+)
+
+
 def caller_of(request: HttpRequest) -> Caller | None:
     """The signed-in person acting in their team, or None. One query."""
     if not request.user.is_authenticated:
         return None
     user = request.user
-    membership = user.memberships.select_related("team").order_by("created_at", "pk").first()
-    if membership is None:
-        return None
-    return Caller(user=user, team=membership.team, role=Role(membership.role))
+    for role, *team in _MEMBERSHIP.rows(user=user.pk):
+        return Caller(user=user, team=Team.from_db(connection.alias, _TEAM_FIELDS, team), role=Role(role))
+    return None
 
 
 def _to_login(request: HttpRequest) -> HttpResponseBase:
@@ -115,9 +127,11 @@ def access_key[**P](view: CallerView[P]) -> View[P]:
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        cast(CallerRequest, request).caller = keys.caller_with(request.headers.get("Authorization", ""))
+        client = clients.named(*(request.headers.get(name, "") for name in clients.HEADERS))
+        authorization = request.headers.get("Authorization", "")
+        cast(CallerRequest, request).caller = keys.caller_with(authorization, client=client)
         return view(cast(CallerRequest, request), *args, **kwargs)
 
-    exempt = csrf_exempt(guarded)
+    exempt = csrf_exempt(guarded)  # it is the key that authenticates, and no browser sends that by itself
     cast(Any, exempt).policy = "access key"
     return exempt

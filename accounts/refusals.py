@@ -49,23 +49,33 @@ class Unauthorized(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit that was looked at before a request: its numbers then, when it starts anew and who can raise it."""
+    """A limit that was looked at before a request: its numbers then, when it starts anew and who can raise it.
+
+    `unit` is what the numbers count: nano-dollars, requests, tokens or requests at once. `budget_id` names the row of
+    a budget; a balance and a rate have none.
+    """
 
     name: str
-    limit_nanousd: int
-    spent_nanousd: int
-    held_nanousd: int
-    asked_nanousd: int
+    limit: int
+    spent: int
+    held: int
+    asked: int
     resets_at: datetime | None
     who_can_raise: tuple[str, ...]
+    unit: str = "nanousd"
+    budget_id: int | None = None
 
     @property
-    def left_nanousd(self) -> int:
-        return self.limit_nanousd - self.spent_nanousd - self.held_nanousd
+    def left(self) -> int:
+        return self.limit - self.spent - self.held
 
     @property
     def allows(self) -> bool:
-        return self.asked_nanousd <= self.left_nanousd
+        return self.asked <= self.left
+
+    def as_json(self) -> dict[str, Any]:
+        resets_at = self.resets_at and self.resets_at.astimezone(UTC).isoformat()
+        return asdict(self) | {"resets_at": resets_at, "left": self.left, "allows": self.allows}
 
 
 class PaymentRequired(Refusal):
@@ -74,13 +84,8 @@ class PaymentRequired(Refusal):
     status, type, code = 402, "insufficient_quota", "insufficient_credits"
 
     def __init__(self, detail: str, *, limits: Sequence[Limit]) -> None:
-        super().__init__(detail, facts={"limits": [_facts(limit) for limit in limits]})
+        super().__init__(detail, facts={"limits": [limit.as_json() for limit in limits]})
         self.limits = limits
-
-
-def _facts(limit: Limit) -> dict[str, Any]:
-    resets_at = limit.resets_at and limit.resets_at.astimezone(UTC).isoformat()
-    return asdict(limit) | {"resets_at": resets_at, "allows": limit.allows}
 
 
 class Forbidden(Refusal):

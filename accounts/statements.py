@@ -4,8 +4,9 @@ Money is read and written several times a request; at that rate Django's buildin
 SQLite takes to run it. The same text runs on SQLite and PostgreSQL.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection, transaction
@@ -14,19 +15,51 @@ from django.utils import timezone
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, [_stored(value) for value in values])
+        cursor.execute(sql, _stored(values))
         return cursor.fetchall()
 
 
 def changed(sql: str, *values: Any) -> int:
     """How many rows the statement changed."""
     with connection.cursor() as cursor:
-        cursor.execute(sql, [_stored(value) for value in values])
+        cursor.execute(sql, _stored(values))
         return cursor.rowcount
 
 
-def _stored(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+def changed_by_all(sql: str, many: Iterable[Sequence[Any]]) -> int:
+    """How many rows the statement changed when it was run once with each of these values."""
+    values = [_stored(one) for one in many]
+    if not values:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, values)
+        return cursor.rowcount
+
+
+def places(count: int) -> str:
+    """As many placeholders, for a list in brackets."""
+    return ", ".join(["%s"] * count)
+
+
+def moment(stored: datetime) -> datetime:
+    """A moment as a query by hand returns it: SQLite's have no time zone and are UTC."""
+    return stored if stored.tzinfo else stored.replace(tzinfo=UTC)
+
+
+def _stored(values: Iterable[Any]) -> list[Any]:
+    """As the database takes them. Looked at by type and remembered: a group writes hundreds of values, and its few
+    moments over and over."""
+    return [_adapted(value) if type(value) in _MOMENTS else value for value in values]
+
+
+_MOMENTS = frozenset((datetime, date))
+
+
+@lru_cache(maxsize=1024)
+def _adapted(value: date) -> Any:
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return connection.ops.adapt_datefield_value(value)
 
 
 def lock_money(team_ids: Iterable[int]) -> datetime:
@@ -40,10 +73,9 @@ def lock_money(team_ids: Iterable[int]) -> datetime:
     if connection.vendor == "sqlite":
         return timezone.now()  # the transaction began with the one write lock there is (IMMEDIATE)
     ids = sorted(set(team_ids))
-    places = ", ".join(["%s"] * len(ids))
     locked = rows(
         "SELECT team_id, clock_timestamp() FROM accounts_wallet "
-        f"WHERE team_id IN ({places}) ORDER BY team_id FOR UPDATE",
+        f"WHERE team_id IN ({places(len(ids))}) ORDER BY team_id FOR UPDATE",
         *ids,
     )
     now: datetime = locked[-1][1]

@@ -10,10 +10,11 @@ import re
 import time
 import traceback
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 
-from accounts import keys
+from accounts import clients, keys
 from accounts.asgi import (
     BODY_UNREAD,
     ClientGone,
@@ -30,10 +31,11 @@ from accounts.asgi import (
     until_shutdown,
     while_connected,
 )
+from accounts.callers import Caller
 from accounts.ids import bind_request_id
 from accounts.refusals import BadRequest, MethodNotAllowed, Refusal, Unauthorized, envelope, for_status
 from chat import completions, requests
-from chat.completions import Completion, Plan
+from chat.completions import Admission, Completion
 from chat.requests import ChatRequest
 from upstream import client
 
@@ -53,15 +55,15 @@ async def chat_completions(scope: Scope, receive: Receive, send: Send) -> None:
     request_id = bind_request_id()
     began = time.perf_counter()
     try:
-        plan = await _admitted(scope, receive)
-        answer = _stream if plan.request.stream else _whole
-        await while_connected(receive, answer(send, plan, request_id))
+        request = await _read(scope, receive)
+        answer = _stream if request.stream else _whole
+        await while_connected(receive, answer(scope, send, request, request_id))
     except ClientGone:
         return
     except Refusal as refusal:
         await _refuse(scope, send, refusal, request_id, began)
         _let_go(refusal)
-    except Exception as error:
+    except Exception as error:  # the door for errors: this route has no Django around it
         logger.exception("request failed")
         await _refuse(scope, send, for_status(500), request_id, began)
         _let_go(error)
@@ -87,8 +89,8 @@ def _let_go(error: Exception) -> None:
     traceback.clear_frames(error.__traceback__)
 
 
-async def _admitted(scope: Scope, receive: Receive) -> Plan:
-    """What the caller may have. A stranger hears of the key first, whatever else is wrong with the request."""
+async def _read(scope: Scope, receive: Receive) -> ChatRequest:
+    """What is asked. A stranger hears of the key first, whatever else is wrong with the request."""
     if scope["method"] != "POST":
         raise MethodNotAllowed("Send a chat completion with POST.", headers={"Allow": "POST", **BODY_UNREAD})
     passed = header(scope, client.HOPS_HEADER.encode())
@@ -97,46 +99,69 @@ async def _admitted(scope: Scope, receive: Receive) -> Plan:
     length = header(scope, b"content-length")
     if not (length.isdigit() and int(length) <= SMALL_BODY):
         try:
-            await in_database(keys.caller_with, authorization)
+            await in_database(keys.caller_with, authorization, client=_client(scope))
         except Unauthorized as stranger:
             stranger.headers |= BODY_UNREAD
             raise
     raw = await read_body(scope, receive, cap=BODY_CAP)
     try:
-        request = requests.parse(raw)
+        return requests.parse(raw)
     except BadRequest:
-        await in_database(keys.caller_with, authorization)
+        await in_database(keys.caller_with, authorization, client=_client(scope))
         raise
-    return await in_database(_plan, authorization, request)
 
 
-def _plan(authorization: str, request: ChatRequest) -> Plan:
-    caller = keys.caller_with(authorization)
-    if client.hops.get() >= MOST_HOPS:
-        raise BadRequest(
-            f"This request has passed {MOST_HOPS} EMMA18 servers: one is connected to itself, perhaps through another. "
-            "Its admins must remove that provider.",
-            code="loop_detected",
-        )
-    return completions.plan(caller, request)
+async def _admitted(scope: Scope, request: ChatRequest, request_id: str) -> Admission:
+    authorization = header(scope, b"authorization")
+    client_name = _client(scope)
+
+    def caller() -> Caller:
+        found = keys.caller_with(authorization, client=client_name)
+        if client.hops.get() >= MOST_HOPS:
+            raise BadRequest(
+                f"This request has passed {MOST_HOPS} EMMA18 servers: one is connected to itself, perhaps through "
+                "another. Its admins must remove that provider.",
+                code="loop_detected",
+            )
+        return found
+
+    return await completions.admit(
+        caller, request, request_id=request_id, door=completions.Door.API, client=client_name
+    )
 
 
-async def _whole(send: Send, plan: Plan, request_id: str) -> None:
+def _client(scope: Scope) -> str:
+    return clients.named(*(header(scope, name.encode()) for name in clients.HEADERS))
+
+
+async def _whole(scope: Scope, send: Send, request: ChatRequest, request_id: str) -> None:
     async with until_shutdown():
-        reply, _ = await plan.complete(request_id=request_id)
-    await send_json(send, reply, request_id=request_id)
+        admission = await _admitted(scope, request, request_id)
+        reply = await admission.complete()
+    await send_json(send, reply, request_id=request_id, headers=_disclosed(admission))
 
 
-async def _stream(send: Send, plan: Plan, request_id: str) -> None:
+async def _stream(scope: Scope, send: Send, request: ChatRequest, request_id: str) -> None:
     """Raises refusals only while a status can still be sent. Later ones are the stream's last event."""
     async with until_shutdown():
-        completion = await plan.open(request_id=request_id)
+        admission = await _admitted(scope, request, request_id)
+        completion = await admission.open()
     try:
-        await start_events(send, request_id=request_id)
+        await start_events(send, request_id=request_id, headers=_disclosed(admission))
         last = await _send_chunks(send, completion)
     finally:
         await completion.aclose()
     await send({"type": "http.response.body", "body": last})
+
+
+def _disclosed(admission: Admission) -> list[tuple[str, str]]:
+    """Who answered at which attempt; what we chose for the caller: the cap on the output, where they set none; and
+    whether the model they asked for is deprecated."""
+    chosen = [("x-emma18-max-tokens", str(admission.max_tokens))] if admission.max_tokens else []
+    deprecated = admission.deprecation.headers().items() if admission.deprecation else ()
+    # A header takes no letters beyond ASCII, and a provider may be named in any.
+    name = quote(admission.provider_name, safe=" !#$&'()*+,/:;=?@[]~")
+    return [("x-emma18-provider", name), ("x-emma18-attempts", str(admission.attempts)), *chosen, *deprecated]
 
 
 async def _send_chunks(send: Send, completion: Completion) -> bytes:
@@ -148,7 +173,7 @@ async def _send_chunks(send: Send, completion: Completion) -> bytes:
         return DONE
     except Refusal as refusal:
         return _event(envelope(refusal, request_id=completion.request_id))
-    except Exception:
+    except Exception:  # the door for errors, once the status is sent: the stream says it
         logger.exception("stream failed")
         return _event(envelope(for_status(500), request_id=completion.request_id))
 

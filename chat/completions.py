@@ -1,144 +1,276 @@
 """The one path from a caller to a chat provider and back, for the API and the playground alike.
 
-Open, then iterate: whatever can be refused is refused before a response exists. After the first byte a failure is
-raised from the iteration, and what was delivered counts. Knows no HTTP of ours.
+Admit, open, then iterate: whatever can be refused is refused before a response exists, and what the request can cost
+at most is held before it is sent. After the first byte a failure is raised from the iteration, and what was delivered
+is charged. However a request ends, its hold is closed once. Knows no HTTP of ours.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from accounts import vault
 from accounts.asgi import in_database
+from accounts.batches import group_commit
 from accounts.callers import Caller
-from accounts.models import Membership, Provider
+from accounts.models import Hold, Membership, Provider, Receipt
+from accounts.operations import Close, Ending, Held, Keep, Operation, Refuse, RequestFacts
 from accounts.refusals import Forbidden, Refusal, Unavailable
-from catalog import offers
-from chat import failures
+from accounts.shared_reads import once_a_group
+from catalog import deprecations, offers
+from catalog.deprecations import Deprecation
+from catalog.models import Cause
+from catalog.offers import Candidate
+from catalog.prices import TokenPrice
+from chat import charging, failures
+from chat.charging import Bound
+from chat.fallback import Turns, Way
+from chat.records import CLIENT_GONE, Outcome, Record
 from chat.requests import ChatRequest
 from upstream import chat
 from upstream.client import Endpoint
-from upstream.errors import Interrupted, UpstreamError
+from upstream.errors import Interrupted, Refused, UpstreamError
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One offer that may be tried: the provider, the model's id there, and where to call with which key."""
-
-    provider: Provider
-    upstream_id: str
-    endpoint: Endpoint
+Door = Receipt.Door
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request that may be made, and the ways to make it in the order they are tried. Nothing was sent yet."""
+    """A request that may be made, and the ways to make it by model, priority and health. Nothing is held yet."""
 
     caller: Caller
     request: ChatRequest
+    model_id: str  # the model's own: it may have been asked for by an alias, which no limit goes by
     ways: list[Way]
+    bound: Bound
+    deprecation: Deprecation | None  # of the model that was asked for
 
-    async def open(self, *, request_id: str) -> "Completion":
-        """A stream whose first event has been received."""
-        report = _Report(self, request_id)
-        options = {**(self.request.body.get("stream_options") or {}), "include_usage": True}
-        body = {**self.request.body, "stream_options": options}
-        stream = await self._first_answer(chat.open_stream, body, report)
-        return Completion(self.request, stream, report)
-
-    async def complete(self, *, request_id: str) -> tuple[dict[str, Any], str]:
-        """The whole reply as the provider gave it, under the model id asked for; and the provider's name."""
-        report = _Report(self, request_id)
-        reply, report.upstream_request_id = await self._first_answer(chat.complete, self.request.body, report)
-        reply.pop("error", None)  # null, or it would have been raised
-        reply["model"] = self.request.model
-        report.write("done", usage=reply.get("usage"))
-        return reply, report.provider_name
-
-    async def _first_answer[R](self, ask: Callable[..., Awaitable[R]], body: dict[str, Any], report: "_Report") -> R:
-        """Ask one provider after the other until one answers. Raises the last one's refusal when none does."""
-        refusal: Refusal | None = None
-        for way in self.ways:
-            report.provider_name = way.provider.name
-            try:
-                answer = await ask(way.endpoint, {**body, "model": way.upstream_id}, request_id=report.request_id)
-            except UpstreamError as error:
-                failure = failures.judge(error, provider=way.provider.name, model=self.request.model)
-                refusal = failure.refusal
-                report.write_failure(error, failure)
-                if failure.is_for_admins:
-                    await _tell_admins(way.provider, str(error))
-                if not failure.may_try_next:
-                    break
-            except asyncio.CancelledError:
-                report.write("cancelled")
-                raise
-            else:
-                if way.provider.last_error:
-                    with suppress(Unavailable):  # an answer is not lost for a note about it
-                        await in_database(vault.note_success, way.provider)
-                return answer
-        assert refusal is not None, "a plan has at least one way"
-        raise refusal
+    @property
+    def prices(self) -> list[TokenPrice | None]:
+        return [way.price for way in self.ways]
 
 
 def plan(caller: Caller, request: ChatRequest) -> Plan:
-    """All that needs the database, in one hop. Raises Forbidden to those who may not spend, NotFound for the model,
-    Unavailable and ProviderUnavailable when no provider's key can be opened."""
+    """All that is read from the database. Raises Forbidden to those who may not spend, NotFound for the model,
+    BadRequest for what has no price, Unavailable and ProviderUnavailable when no provider's key can be opened."""
     # 1 May this caller use this model, and through which offers?
     if not caller.has_role(Membership.Role.MEMBER):
         raise Forbidden("Viewers cannot call models. Ask an owner or admin of the team to make you a member.")
-    candidates = offers.candidates(caller, request.model)
-    # 2 In the order to try them, each with its provider's key opened. One that cannot be opened is passed over.
-    ways: list[Way] = []
-    for offer in candidates:
+    found = {request.model: _offered(caller, request.model)}
+    found |= {name: _instead(caller, name) for name in request.fallbacks}
+    # 2 What it can cost at most, whichever of them answers.
+    bound = charging.dearest([_bound(request, candidates) for candidates, _ in found.values()])
+    # 3 In the order to try them, each with its provider's key opened. One that cannot be opened is passed over.
+    ways = [way for _, opened in found.values() for way in opened]
+    if not ways:
+        name, (candidates, _) = [*found.items()][-1]
+        ways = [_way(candidates[-1], asked_as=name)]  # raises why not
+    model = found[request.model][0][0].offer.model
+    return Plan(caller, request, model.model_id, ways, bound, deprecations.of(model))
+
+
+def _instead(caller: Caller, name: str) -> tuple[list[Candidate], list[Way]]:
+    try:
+        return _offered(caller, name)
+    except Refusal as unknown:
+        unknown.param = "models"
+        raise
+
+
+def _bound(request: ChatRequest, candidates: list[Candidate]) -> Bound:
+    model = candidates[0].offer.model
+    prices = [candidate.price for candidate in candidates]
+    return charging.bound(request, prices, context=model.context_length, model_cap=model.output_cap)
+
+
+@once_a_group
+def _offered(caller: Caller, name: str) -> tuple[list[Candidate], list[Way]]:
+    """The offers for a model, and the ways through those whose provider's key can be opened."""
+    candidates = offers.candidates(caller, name)
+    ways = []
+    for candidate in candidates:
+        with suppress(Refusal):
+            ways.append(_way(candidate, asked_as=name))
+    return candidates, ways
+
+
+def _way(candidate: Candidate, *, asked_as: str) -> Way:
+    offer = candidate.offer
+    return Way(
+        provider=offer.provider,
+        model_id=offer.model.model_id,
+        asked_as=asked_as,
+        upstream_id=offer.upstream_id,
+        endpoint=vault.endpoint(offer.provider, offer.upstream_id),
+        price=candidate.price,
+        health=candidate.health,
+    )
+
+
+async def admit(
+    caller: Caller | Callable[[], Caller], request: ChatRequest, *, request_id: str, door: Door, client: str = ""
+) -> "Admission":
+    """A request whose money is held. Every refusal of ours is raised here; a 402, 403 or 429 leaves a receipt.
+
+    `caller` may be a function that finds out who it is; it runs in the same trip to the database as all the rest.
+    """
+    planned: list[Plan] = []
+
+    def read() -> Operation:
+        who = caller() if callable(caller) else caller
+        facts = RequestFacts(door=door.value, client=client)
         try:
-            ways.append(Way(offer.provider, offer.upstream_id, vault.endpoint(offer.provider)))
-        except Refusal:
-            if offer is candidates[-1] and not ways:
-                raise
-    return Plan(caller, request, ways)
+            ready = plan(who, request)
+        except Forbidden as refusal:
+            return Refuse(who, request_id, request.model, refusal, facts)
+        planned.append(ready)
+        first = ready.prices[0]
+        return Keep(
+            who,
+            request_id,
+            ready.bound.amount_nanousd,
+            ready.model_id,
+            least_nanousd=ready.bound.least_nanousd,
+            is_priced=all(price is not None for price in ready.prices),
+            prompt_tokens=charging.prompt_estimate(request),
+            request=RequestFacts(
+                door=door.value,
+                client=client,
+                price=first.as_json() if first else {},
+                prompt_tokens=ready.bound.prompt_tokens,
+                output_tokens=(ready.request.output_cap or ready.bound.output_cap or 0) * request.choices,
+            ),
+        )
+
+    keeping = group_commit.submit(read)
+    try:
+        held = await asyncio.shield(keeping)
+    except asyncio.CancelledError:
+        keeping.add_done_callback(_let_go)
+        raise
+    return Admission(planned[0], held)
 
 
-async def open(caller: Caller, request: ChatRequest, *, request_id: str) -> "Completion":
+def _let_go(keeping: "asyncio.Future[Held]") -> None:
+    """The caller left while the money was being held."""
+    if not keeping.cancelled() and keeping.exception() is None:
+        ending = Ending(Outcome.STOPPED, status=CLIENT_GONE)
+        group_commit.submit(Close(keeping.result(), Hold.State.RELEASED, (), ending))
+
+
+class Admission:
+    """A request that may be sent: what it can cost is held. Whoever has it must open or complete it."""
+
+    def __init__(self, plan: Plan, held: Held) -> None:
+        self.request = plan.request
+        self.deprecation = plan.deprecation
+        self.max_tokens = charging.affordable_cap(plan.request, plan.prices, plan.bound, held.amount_nanousd)
+        self._ways = plan.ways
+        self._record = Record(plan.caller, plan.request, plan.ways[0], held)
+
+    @property
+    def provider_name(self) -> str:
+        """Who answered, or was asked last."""
+        return self._record.provider_name
+
+    @property
+    def attempts(self) -> int:
+        """How many calls it took so far."""
+        return self._record.attempts
+
+    async def open(self) -> "Completion":
+        """A stream whose first event has been received."""
+        options = {**(self.request.body.get("stream_options") or {}), "include_usage": True}
+        stream = await self._first_answer(chat.open_stream, {**self.request.body, "stream_options": options})
+        return Completion(self.request, stream, self._record)
+
+    async def complete(self) -> dict[str, Any]:
+        """The whole reply as the provider gave it, under our id of the model that answered."""
+        record = self._record
+        reply, record.upstream_request_id = await self._first_answer(chat.complete, self.request.body)
+        reply.pop("error", None)  # null, or it would have been raised
+        reply["model"] = record.asked_as
+        record.output_bytes = charging.output_bytes(reply["choices"], "message")
+        await record.end(Outcome.DONE, usage=reply.get("usage"))
+        return reply
+
+    async def _first_answer[R](self, ask: Callable[..., Awaitable[R]], body: dict[str, Any]) -> R:
+        """Ask one provider after the other until one answers. Raises the last one's refusal when none does."""
+        record = self._record
+        turns = Turns(self._ways)
+        try:
+            while way := await turns.next():
+                if refusal := await record.turn_to(way):
+                    turns.pass_over(way, refusal)
+                    await turns.release()
+                    continue
+                try:
+                    answer = await ask(way.endpoint, self._body_for(way, body), request_id=record.request_id)
+                except UpstreamError as error:
+                    failure = failures.judge(error, provider=way.provider.name, model=way.asked_as)
+                    record.note_failure(error, failure)
+                    if again := await _with_the_key_before(way, error):
+                        turns.again(again)
+                        continue
+                    if failure.is_for_admins:
+                        await _tell_admins(way.provider, str(error))
+                    await turns.failed(way, error, failure)
+                else:
+                    await turns.answered(way)
+                    if way.provider.last_error:
+                        with suppress(Unavailable):  # an answer is not lost for a note about it
+                            await in_database(vault.note_success, way.provider)
+                    return answer
+        except BaseException:  # a cancelled request too must not keep its hold
+            await turns.release()
+            await record.end(Outcome.STOPPED, is_delivered=False)
+            raise
+        refusal = turns.refusal()
+        await record.end(Outcome.FAILED, refusal=refusal, is_delivered=False)
+        raise refusal
+
+    def _body_for(self, way: Way, body: dict[str, Any]) -> dict[str, Any]:
+        cap = {_cap_name(way.endpoint): self.max_tokens} if self.max_tokens else {}
+        return {**body, **cap, "model": way.upstream_id}
+
+
+def _cap_name(endpoint: Endpoint) -> str:
+    """OpenAI's own reasoning models refuse the name that everybody else takes."""
+    host = urlsplit(endpoint.base_url).hostname or ""
+    return "max_completion_tokens" if host.endswith((".openai.com", ".openai.azure.com")) else "max_tokens"
+
+
+async def open(caller: Caller, request: ChatRequest, *, request_id: str, door: Door = Door.PLAYGROUND) -> "Completion":
     """A stream whose first event has been received. Every refusal is raised here."""
-    ready = await in_database(plan, caller, request)
-    return await ready.open(request_id=request_id)
-
-
-async def complete(caller: Caller, request: ChatRequest, *, request_id: str) -> tuple[dict[str, Any], str]:
-    """The whole reply at once, and the name of the provider that gave it. Every refusal is raised here."""
-    ready = await in_database(plan, caller, request)
-    return await ready.complete(request_id=request_id)
+    return await (await admit(caller, request, request_id=request_id, door=door)).open()
 
 
 class Completion:
-    """An open stream. Iterating yields the provider's chunks under the model id that was asked for.
+    """An open stream. Iterating yields the provider's chunks under our id of the model that answers.
 
     Usage comes last, in a chunk of its own, and only to those who asked; the attribute has it for everybody.
-    Raises ProviderInterrupted when the provider breaks off. Whoever holds it must `aclose()` it.
+    Raises ProviderInterrupted when the provider breaks off. Whoever holds it must `aclose()` it. What it costs is
+    charged before the last chunk is given, or when it is closed.
     """
 
-    def __init__(self, request: ChatRequest, stream: chat.ChatStream, report: "_Report") -> None:
-        self.request_id = report.request_id
-        self.model_id = request.model
-        self.provider_name = report.provider_name
+    def __init__(self, request: ChatRequest, stream: chat.ChatStream, record: Record) -> None:
+        self.request_id = record.request_id
+        self.model_id = record.asked_as
+        self.provider_name = record.provider_name
         self.usage: dict[str, Any] | None = None
         self._include_usage = request.include_usage
         self._usage_chunk: dict[str, Any] | None = None
         self._begun_choices: set[int] = set()
         # What every chunk has, should the provider leave it out.
-        self._frame = {"id": report.request_id, "object": "chat.completion.chunk", "created": int(time.time())}
+        self._frame = {"id": record.request_id, "object": "chat.completion.chunk", "created": int(time.time())}
         self._stream = stream
-        self._report = report
-        report.upstream_request_id = stream.upstream_request_id
-        report.first_event_at = time.perf_counter()
+        self._record = record
+        record.upstream_request_id = stream.upstream_request_id
+        record.first_event_at = time.perf_counter()
 
     def __aiter__(self) -> "Completion":
         return self
@@ -148,23 +280,28 @@ class Completion:
             try:
                 chunk = {**self._frame, **await anext(self._stream), "model": self.model_id}
             except StopAsyncIteration:
-                return self._usage_at_the_end()
+                return await self._usage_at_the_end()
             except Interrupted as error:
-                self._report.write("interrupted", usage=self.usage)
-                raise failures.interruption(error, provider=self.provider_name) from None
+                interruption = failures.interruption(error, provider=self.provider_name)
+                harm = failures.harm(error, Cause.FAILING)
+                await self._record.end(Outcome.INTERRUPTED, refusal=interruption, harm=harm)
+                raise interruption from None
             usage = chunk.pop("usage", None)
             if isinstance(usage, dict):
                 self.usage, self._usage_chunk = usage, chunk
-            if chunk.get("choices"):
-                self._begin_choices(chunk["choices"])
+            if choices := chunk.get("choices"):
+                self._begin_choices(choices)
+                self._record.deliver(charging.output_bytes(choices, "delta"))
                 return chunk
             if self._include_usage and not usage:
                 return chunk  # without choices, which only those who asked for usage are prepared for
 
     async def aclose(self) -> None:
-        """Stop the provider if it is still writing. May be called again."""
-        self._report.write("cancelled", usage=self.usage)
-        await self._stream.aclose()
+        """Stop the provider if it is still writing, and charge what came. May be called again."""
+        try:
+            await self._stream.aclose()
+        finally:
+            await self._record.end(Outcome.STOPPED)
 
     def _begin_choices(self, choices: list[dict[str, Any]]) -> None:
         """Let the first delta of each choice have the role and content that clients build a message on."""
@@ -175,63 +312,26 @@ class Completion:
                 if isinstance(delta := choice.get("delta"), dict):
                     choice["delta"] = {"role": "assistant", "content": "", **delta}
 
-    def _usage_at_the_end(self) -> dict[str, Any]:
-        self._report.write("done", usage=self.usage)
+    async def _usage_at_the_end(self) -> dict[str, Any]:
+        await self._record.end(Outcome.DONE, usage=self.usage)
         if not self._include_usage or self._usage_chunk is None:
             raise StopAsyncIteration
         chunk, self._usage_chunk = self._usage_chunk, None
         return {**chunk, "choices": [], "usage": self.usage}
 
 
-@dataclass(slots=True)
-class _Report:
-    """The log line about one completion, written once, however it ends. Never a prompt, a reply or a key."""
+async def settled() -> None:
+    """Wait until all that ended is charged. For shutdown."""
+    await group_commit.drained()
 
-    plan: Plan
-    request_id: str
-    provider_name: str = ""
-    upstream_request_id: str | None = None
-    began_at: float = field(default_factory=time.perf_counter)
-    first_event_at: float | None = None
-    is_written: bool = False
 
-    def write(self, outcome: str, *, usage: object = None) -> None:
-        """The first outcome told is the true one."""
-        if self.is_written:
-            return
-        self.is_written = True
-        tokens = usage if isinstance(usage, dict) else {}
-        logger.info(
-            "completion %s",
-            outcome,
-            extra=self._what()
-            | {
-                "upstream_request_id": self.upstream_request_id,
-                "ms": self._ms(time.perf_counter()),
-                "first_event_ms": self.first_event_at and self._ms(self.first_event_at),
-                "tokens_in": tokens.get("prompt_tokens"),
-                "tokens_out": tokens.get("completion_tokens"),
-            },
-        )
-
-    def write_failure(self, error: UpstreamError, failure: failures.Failure) -> None:
-        """One provider's failure; the next may still answer. The provider's own words may quote the prompt."""
-        logger.warning(
-            "provider failed", extra=self._what() | {"kind": type(error).__name__, "code": failure.refusal.code}
-        )
-
-    def _what(self) -> dict[str, object]:
-        caller = self.plan.caller
-        return {
-            "team": caller.team.public_id,
-            "key": caller.access_key.public_id if caller.access_key else None,
-            "model": self.plan.request.model,
-            "provider": self.provider_name,
-            "stream": self.plan.request.stream,
-        }
-
-    def _ms(self, moment: float) -> float:
-        return round((moment - self.began_at) * 1000, 1)
+async def _with_the_key_before(way: Way, error: UpstreamError) -> Way | None:
+    """The same way with another key, where the provider's was rotated and the new one is refused."""
+    if isinstance(error, Refused) and error.status == 401:
+        with suppress(Refusal):
+            another = await in_database(vault.fall_back, way.provider, refused=way.endpoint)
+            return replace(way, endpoint=another) if another else None
+    return None
 
 
 async def _tell_admins(provider: Provider, sentence: str) -> None:

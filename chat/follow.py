@@ -96,7 +96,7 @@ async def follow(scope: Scope, receive: Receive, send: Send, public_id: str) -> 
     except Refusal as refusal:
         await send_refusal(send, refusal, request_id=request_id)
         return
-    except Exception:
+    except Exception:  # the door for errors: this route has no Django around it
         logger.exception("request failed")
         await send_refusal(send, for_status(500), request_id=request_id)
         return

@@ -16,10 +16,9 @@ from accounts.asgi import in_database
 from accounts.callers import Caller
 from accounts.ids import bind_request_id
 from accounts.refusals import ProviderInterrupted, Refusal, Unavailable
-from chat import completions, conversations, markdown
+from chat import completions, conversations, markdown, requests
 from chat.conversations import Written
 from chat.models import Turn
-from chat.requests import ChatRequest
 
 logger = logging.getLogger(__name__)
 
@@ -157,8 +156,7 @@ class Generation:
             turn = await _in_database_at_last(conversations.claim, self.public_id, request_id=bind_request_id())
             if turn is not None:
                 await self._write(turn)
-        except Exception:
-            # A task has no caller to raise to. The lease lapses and the turn becomes interrupted.
+        except Exception:  # a task has no caller to raise to; its lease lapses and the turn becomes interrupted
             logger.exception("reply abandoned", extra={"turn": self.public_id})
         finally:
             self.is_over = True
@@ -203,8 +201,7 @@ class Generation:
 
     async def _receive(self, turn: Turn) -> None:
         caller, messages = await _in_database_at_last(_asked, turn)
-        body: dict[str, Any] = {"model": turn.model_id, "messages": messages}
-        request = ChatRequest(model=turn.model_id, body=body, stream=True, include_usage=True)
+        request = requests.conversation(turn.model_id, messages)
         completion = await completions.open(caller, request, request_id=turn.request_id)
         self._facts["provider_name"] = completion.provider_name
         try:

@@ -197,4 +197,4 @@ def _plain(source: str) -> str:
 
 def joined(blocks: Sequence[Sequence[Any]]) -> SafeString:
     """The stored blocks as one piece of HTML. They were made safe here when they were stored."""
-    return mark_safe("".join(html for _, html in blocks))
+    return mark_safe("".join(html for _, html in blocks))  # escaped when they were stored

@@ -4,15 +4,16 @@ Checks only what the API documents define, and passes everything else on as it c
 work on the day it appears. Knows no model, no provider, no caller.
 """
 
-import json
-import math
-import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
+from accounts.bodies import read_object
 from accounts.refusals import BadRequest
 
-MAX_NESTING = 200  # far above any tool schema, far below what Python's own parser and encoder can take
+OUTPUT_CAPS = ("max_tokens", "max_completion_tokens")
+MOST_TOKENS = 10_000_000
+MOST_CHOICES = 128  # as OpenAI allows
+MOST_MODELS = 8
 
 # Names by which other gateways and SDKs let a request choose where it goes or with whose credential. We never act on
 # them; forwarded, some provider might. Compared without case, "-" and "_".
@@ -30,18 +31,32 @@ _NOT_FOR_CALLERS = frozenset((_DESTINATIONS + _CREDENTIALS).split())
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request that may be sent. `body` is as the caller sent it; only `model`, `stream` and `stream_options` change
-    on the way. `include_usage` says whether a stream's caller asked for the usage chunk."""
+    """A request that may be sent. `body` is as the caller sent it, without `models`; only `model`, `stream`,
+    `stream_options` and a cap on the output change on the way. `include_usage` says whether a stream's caller asked for
+    the usage chunk. `fallbacks` are the models to go on to, in order, where `model` cannot be had.
+
+    What its price depends on: `text_bytes` of everything a model may read, images apart; `output_cap` as the caller set
+    it, in tokens a choice.
+    """
 
     model: str
     body: dict[str, Any]
     stream: bool
     include_usage: bool
+    text_bytes: int
+    images: int
+    choices: int
+    output_cap: int | None
+    fallbacks: tuple[str, ...] = ()
+
+    @property
+    def messages(self) -> int:
+        return len(self.body["messages"])
 
 
 def parse(raw: bytes) -> ChatRequest:
     """Raises BadRequest, with `param` where one field is at fault."""
-    body = _read_object(raw)
+    body = read_object(raw, with_fields="'model' and 'messages'")
     for name in body:
         if name.lower().replace("_", "").replace("-", "") in _NOT_FOR_CALLERS:
             raise BadRequest(
@@ -55,62 +70,53 @@ def parse(raw: bytes) -> ChatRequest:
     options = body.get("stream_options") or {}
     if not isinstance(options, dict):
         raise BadRequest("'stream_options' must be an object.", param="stream_options")
+    images, image_bytes = _images(body["messages"])
+    model, *fallbacks = _models(body)
     return ChatRequest(
-        model=_model(body.get("model")),
+        model=model,
         body=body,
         stream=stream,
         include_usage=_flag(options, "include_usage", "stream_options.include_usage"),
+        text_bytes=len(raw) - image_bytes,  # JSON is never shorter than the text in it
+        images=images,
+        choices=max(_count(body, name) or 1 for name in ("n", "best_of")),
+        output_cap=max(_count(body, name) or 0 for name in OUTPUT_CAPS) or None,
+        fallbacks=tuple(fallbacks),
     )
 
 
-def _read_object(raw: bytes) -> dict[str, Any]:
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadRequest("The request body is not UTF-8. Send JSON in UTF-8.") from None
-    try:
-        _check_nesting(text)
-        body = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        raise BadRequest(
-            f"The request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-        ) from None
-    except ValueError:  # a whole number of thousands of digits
-        raise BadRequest("The request body holds a number that is too long to read.") from None
-    if not isinstance(body, dict):
-        raise BadRequest("The request body must be a JSON object with 'model' and 'messages'.")
-    return body
-
-
-def _check_nesting(text: str) -> None:
-    if text.count("[") + text.count("{") <= MAX_NESTING:
-        return  # nearly always: too few brackets to be nested deeper
-    depth = 0
-    for bracket in re.finditer(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', text, re.DOTALL):
-        match bracket[0][0]:
-            case "[" | "{":
-                depth += 1
-            case "]" | "}":
-                depth -= 1
-        if depth > MAX_NESTING:
-            raise BadRequest(f"The request body is nested more than {MAX_NESTING} levels deep.")
-
-
-def _refuse_number(text: str) -> NoReturn:
-    raise BadRequest(f"The request body holds a number that is not finite ({text[:40]}), which JSON does not allow.")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        _refuse_number(text)
-    return value
+def conversation(model: str, messages: list[dict[str, str]]) -> ChatRequest:
+    """What the playground asks: a streamed reply to a conversation, with its usage."""
+    return ChatRequest(
+        model=model,
+        body={"model": model, "messages": messages},
+        stream=True,
+        include_usage=True,
+        text_bytes=sum(len(message["content"].encode()) for message in messages),
+        images=0,
+        choices=1,
+        output_cap=None,
+    )
 
 
 def _model(model: object) -> str:
     if not isinstance(model, str) or not model.strip():
         raise BadRequest("'model' must be a model's id, such as one that GET /api/v1/models lists.", param="model")
     return model
+
+
+def _models(body: dict[str, Any]) -> list[str]:
+    """The models in the order to try them, each once. `models` is taken out of the body: a provider might act on it."""
+    listed = body.pop("models", None)
+    if listed is None:
+        return [_model(body.get("model"))]
+    if not isinstance(listed, list) or not all(isinstance(model, str) and model.strip() for model in listed):
+        raise BadRequest("'models' must be a list of models' ids, to be tried in that order.", param="models")
+    first = [] if listed and body.get("model") is None else [_model(body.get("model"))]
+    models = list(dict.fromkeys([*first, *listed]))
+    if len(models) > MOST_MODELS:
+        raise BadRequest(f"'models' names more than {MOST_MODELS} models, the most that are tried.", param="models")
+    return models
 
 
 def _check_messages(messages: object) -> None:
@@ -123,12 +129,35 @@ def _check_messages(messages: object) -> None:
             )
 
 
+def _images(messages: list[dict[str, Any]]) -> tuple[int, int]:
+    """How many images the messages hold, and how long their addresses or data are."""
+    count = size = 0
+    for message in messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            image = part.get("image_url") if isinstance(part, dict) else None
+            if image is not None:
+                url = image.get("url") if isinstance(image, dict) else image
+                count += 1
+                size += len(url) if isinstance(url, str) else 0
+    return count, size
+
+
 def _check_numbers(body: dict[str, Any]) -> None:
-    temperature, max_tokens = body.get("temperature"), body.get("max_tokens")
+    temperature = body.get("temperature")
     if temperature is not None and (type(temperature) not in (int, float) or not 0 <= temperature <= 2):
         raise BadRequest("'temperature' must be a number from 0 to 2.", param="temperature")
-    if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
-        raise BadRequest("'max_tokens' must be a whole number of at least 1.", param="max_tokens")
+    for name in OUTPUT_CAPS:
+        if (value := body.get(name)) is not None and (type(value) is not int or not 1 <= value <= MOST_TOKENS):
+            raise BadRequest(f"'{name}' must be a whole number from 1 to {MOST_TOKENS:,}.", param=name)
+    for name in ("n", "best_of"):
+        if (value := body.get(name)) is not None and (type(value) is not int or not 1 <= value <= MOST_CHOICES):
+            raise BadRequest(f"'{name}' must be a whole number from 1 to {MOST_CHOICES}.", param=name)
+
+
+def _count(body: dict[str, Any], name: str) -> int | None:
+    value: int | None = body.get(name)
+    return value
 
 
 def _flag(values: dict[str, Any], name: str, param: str) -> bool:

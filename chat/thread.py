@@ -13,8 +13,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from accounts import raises, request_log
 from accounts.callers import Caller
-from accounts.models import Provider, Team
+from accounts.itemised import ESTIMATES
+from accounts.models import Provider, Receipt, Team
 from catalog import offers
 from chat import conversations, markdown
 from chat.models import Conversation, Turn
@@ -23,9 +25,20 @@ PAGE = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """The figures under a reply; None where they are not known."""
+class Cost:
+    """What a reply was charged, and where its receipt is. `word` says why there is no amount."""
 
+    nanousd: int
+    word: str
+    is_estimated: bool
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The line under a reply; None where something is not known."""
+
+    cost: Cost | None
     provider: str
     tokens_in: int | None
     tokens_out: int | None
@@ -50,9 +63,11 @@ class ShownTurn:
     model_name: str
     author_name: str
     error: str
+    why_url: str  # what explains a refusal of ours, "" where there was none
+    may_ask: bool  # for more money, which it was refused for
     is_cut_off: bool
     created_at: datetime
-    receipt: Receipt
+    receipt: Figures
     is_unfinished: bool
     is_retryable: bool
     is_superseded: bool  # a later attempt at the same prompt stands below
@@ -76,10 +91,13 @@ class ConversationGroup:
 def shown(turns: list[Turn], *, model_names: dict[str, str]) -> list[ShownTurn]:
     last = {turn.parent_id: turn.pk for turn in turns if turn.role == Turn.Role.ASSISTANT}
     newest = turns[-1].pk if turns else None
+    costs, refused = _costs(turns), _refused(turns)
     return [
         _shown(
             turn,
             model_names.get(turn.model_id, turn.model_id),
+            costs=costs,
+            refused=refused,
             is_superseded=turn.role == Turn.Role.ASSISTANT and last[turn.parent_id] != turn.pk,
             is_newest=turn.pk == newest,
         )
@@ -92,10 +110,25 @@ def finished_turn_html(public_id: str) -> str:
     turn = Turn.objects.select_related("conversation__owner", "conversation__team").get(public_id=public_id)
     team_models = turn.conversation.team.models
     name = team_models.filter(model_id=turn.model_id).values_list("name", flat=True).first() or turn.model_id
-    return render_to_string("chat/_turn.html", {"turn": _shown(turn, name, is_superseded=False, is_newest=True)})
+    shown_turn = _shown(turn, name, costs=_costs([turn]), refused=_refused([turn]), is_superseded=False, is_newest=True)
+    return render_to_string("chat/_turn.html", {"turn": shown_turn})
 
 
-def _shown(turn: Turn, model_name: str, *, is_superseded: bool, is_newest: bool) -> ShownTurn:
+def _refused(turns: list[Turn]) -> dict[str, int]:
+    """Request ids and statuses of those that a limit of the team refused. No query unless one failed."""
+    failed = [turn.request_id for turn in turns if turn.state == Turn.State.FAILED and turn.request_id]
+    return raises.refused(failed) if failed else {}
+
+
+def _shown(
+    turn: Turn,
+    model_name: str,
+    *,
+    costs: dict[str, Cost],
+    refused: dict[str, int],
+    is_superseded: bool,
+    is_newest: bool,
+) -> ShownTurn:
     end = turn.blocks[-1][0] if turn.blocks else 0
     return ShownTurn(
         public_id=turn.public_id,
@@ -110,19 +143,38 @@ def _shown(turn: Turn, model_name: str, *, is_superseded: bool, is_newest: bool)
         model_name=model_name,
         author_name=turn.conversation.owner.name,
         error=turn.error,
+        why_url=reverse("why", args=[turn.request_id]) if turn.request_id in refused else "",
+        may_ask=refused.get(turn.request_id) == 402,
         is_cut_off=turn.is_cut_off and turn.state == Turn.State.DONE,
         created_at=turn.created_at,
-        receipt=_receipt(turn),
+        receipt=_figures(turn, costs.get(turn.request_id)),
         is_unfinished=turn.is_unfinished,
         is_retryable=is_newest and not turn.is_unfinished and turn.role == Turn.Role.ASSISTANT,
         is_superseded=is_superseded,
     )
 
 
-def _receipt(turn: Turn) -> Receipt:
+def _costs(turns: list[Turn]) -> dict[str, Cost]:
+    """By request id, in one query. Nothing for what was refused, and for what has no receipt yet."""
+    request_ids = [turn.request_id for turn in turns if turn.request_id and not turn.is_unfinished]
+    return {row.request_id: _cost(row) for row in request_log.charged(request_ids)} if request_ids else {}
+
+
+def _cost(row: Receipt) -> Cost:
+    word = ""
+    if not row.price:
+        word = "no price known"
+    elif not row.charged_nanousd:
+        is_free = not (row.price["prompt_picousd"] or row.price["completion_picousd"])
+        word = "free" if is_free else "not charged"
+    return Cost(row.charged_nanousd, word, row.basis in ESTIMATES, reverse("receipt", args=[row.request_id]))
+
+
+def _figures(turn: Turn, cost: Cost | None) -> Figures:
     first, end = turn.first_token_at, turn.finished_at
     writing_s = (end - first).total_seconds() if first and end else 0.0
-    return Receipt(
+    return Figures(
+        cost=cost,
         provider=turn.provider_name,
         tokens_in=turn.tokens_in,
         tokens_out=turn.tokens_out,
@@ -181,6 +233,7 @@ def choosable(team: Team) -> list[ChoosableModel]:
             is_embedded=offer.provider.kind == Provider.Kind.EMBEDDED,
         )
         for offer in offers.first_offers(team)
+        if offers.kind_of(offer.model.model_id) == "chat"
     ]
 
 

@@ -8,10 +8,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import raises
 from accounts.models import Membership
 from accounts.policies import CallerRequest, signed_in
 from accounts.refusals import BadRequest, Refusal
-from chat import conversations, generations, thread
+from chat import conversations, generations, picking, thread
 from chat.forms import PromptForm
 from chat.models import Conversation, Turn
 
@@ -25,16 +26,18 @@ def _list(request: CallerRequest, current_id: str) -> dict[str, Any]:
 
 def _context(request: CallerRequest, current: Conversation | None) -> dict[str, Any]:
     models = thread.choosable(request.caller.team)
+    model_id = thread.chosen_model(models, asked=request.GET.get("model", ""), current=current)
     turns = conversations.thread(current) if current else []
     return _list(request, current.public_id if current else "") | {
         "conversation": current,
         "turns": thread.shown(turns, model_names=thread.names(models)),
         "last_turn": turns[-1] if turns else None,
         "is_writing": any(turn.is_unfinished for turn in turns),
-        "models": models,
-        "model_id": thread.chosen_model(models, asked=request.GET.get("model", ""), current=current),
+        "choice": picking.listed(request.caller, models, model_id),
+        "model_id": model_id,
         "prompt": "",
         "may_write": request.caller.has_role(Role.MEMBER),
+        "news": raises.news(request.caller),
     }
 
 
@@ -56,6 +59,15 @@ def conversation(request: CallerRequest, public_id: str) -> HttpResponse:
 def conversation_list(request: CallerRequest) -> HttpResponse:
     """The list by itself: afresh when a reply is finished, or its next page in the place of the link to it."""
     return render(request, "chat/playground.html#conversation-list", _list(request, request.GET.get("current", "")))
+
+
+@require_GET
+@signed_in()
+def find_models(request: CallerRequest) -> HttpResponse:
+    """Models for the composer, as options of its list."""
+    return render(
+        request, "chat/_found_models.html", {"found": picking.found(request.caller, request.GET.get("q", ""))}
+    )
 
 
 @require_POST
@@ -94,7 +106,7 @@ def add_turn(request: CallerRequest, public_id: str) -> HttpResponse:
 @require_POST
 @signed_in(Role.MEMBER)
 def retry_turn(request: CallerRequest, public_id: str) -> HttpResponse:
-    reply = conversations.retry(request.caller, public_id)
+    reply = conversations.retry(request.caller, public_id, model_id=request.POST.get("model"))
     generations.start(reply)
     return _go(request, reverse("conversation", args=[reply.conversation.public_id]))
 

@@ -5,4 +5,9 @@ class SiteConfig(AppConfig):
     name = "emma18_site"
 
     def ready(self) -> None:
-        from emma18_site import checks  # noqa: F401  # registers them; needs the models, so not before now
+        # Both need the models, so not before now.
+        from accounts import model_ids
+        from catalog import offers
+        from emma18_site import checks  # noqa: F401  # registers them
+
+        model_ids.come_from(offers.callable_ids)

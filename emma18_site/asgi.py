@@ -19,7 +19,9 @@ django_application = get_asgi_application()
 from django.conf import settings  # noqa: E402  # apps first
 from django.http.request import split_domain_port, validate_host  # noqa: E402
 
+from accounts import keys  # noqa: E402
 from accounts.asgi import (  # noqa: E402
+    BODY_UNREAD,
     ClientGone,
     Message,
     Receive,
@@ -27,19 +29,28 @@ from accounts.asgi import (  # noqa: E402
     Send,
     end_streams,
     header,
+    in_database,
+    match,
     open_streams,
     read_body,
     send_refusal,
 )
 from accounts.ids import bind_request_id  # noqa: E402
-from accounts.refusals import BadRequest, Refusal  # noqa: E402
+from accounts.reaper import reap_for_ever  # noqa: E402
+from accounts.refusals import BadRequest, Refusal, Unauthorized  # noqa: E402
 from chat import asgi as chat_routes  # noqa: E402
-from chat import generations  # noqa: E402
+from chat import completions, generations  # noqa: E402
 from emma18_site.middleware import API_PREFIX  # noqa: E402
+from emma18_site.page_threads import page_thread  # noqa: E402
 from emma18_site.static_files import static_files  # noqa: E402
 from upstream import client  # noqa: E402
+from videos import asgi as video_routes  # noqa: E402
+
+STREAMING_ROUTES = [*chat_routes.ROUTES, *video_routes.ROUTES]
 
 BODY_CAP = 1024 * 1024
+VIDEO_CAP = 64 * 1024 * 1024  # references may come in the request itself
+VIDEO_PATHS = ("/api/v1/video/seedance/tasks", "/api/v3/contents/generations/tasks")
 PROMPT_CAP = 3 * 1024 * 1024  # the longest prompt in four-byte characters, each byte as %XX
 GRACE_S = 3.0
 WRONG_HOST = BadRequest(
@@ -56,7 +67,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         return
     elif scope["path"].startswith(settings.STATIC_URL):
         await static_files(scope, receive, send)
-    elif route := chat_routes.match(scope):
+    elif route := match(STREAMING_ROUTES, scope):
         with suppress(ClientGone):
             await (route if _is_host_ours(scope) else _wrong_host)(scope, receive, send)
     elif scope["path"].startswith(API_PREFIX) and not _is_host_ours(scope):
@@ -88,8 +99,7 @@ def _is_host_ours(scope: Scope) -> bool:
 async def _django(scope: Scope, receive: Receive, send: Send) -> None:
     """Django behind a guard: without it a server spools an unauthenticated upload of any size to disk first."""
     try:
-        cap = PROMPT_CAP if scope["path"].startswith("/chat/") else BODY_CAP
-        body = await read_body(scope, receive, cap=cap)
+        body = await read_body(scope, receive, cap=await _cap(scope))
     except Refusal as refusal:
         await send_refusal(send, refusal, request_id=bind_request_id())
         return
@@ -100,17 +110,37 @@ async def _django(scope: Scope, receive: Receive, send: Send) -> None:
     async def replay() -> Message:
         return pending.pop() if pending else await receive()
 
-    await django_application(cast(Any, scope), replay, cast(Any, send))
+    async with page_thread():
+        await django_application(cast(Any, scope), replay, cast(Any, send))
+
+
+async def _cap(scope: Scope) -> int:
+    """The most that this request may send. A stranger cannot make us read a large one: raises Unauthorized."""
+    if scope["path"].rstrip("/") in VIDEO_PATHS:
+        length = header(scope, b"content-length")
+        if not (length.isdigit() and int(length) <= BODY_CAP):
+            try:
+                await in_database(keys.caller_with, header(scope, b"authorization"))
+            except Unauthorized as stranger:
+                stranger.headers |= BODY_UNREAD
+                raise
+        return VIDEO_CAP
+    return PROMPT_CAP if scope["path"].startswith("/chat/") else BODY_CAP
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
+    reaping: asyncio.Task[None] | None = None
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             generations.start_in(asyncio.get_running_loop())
+            reaping = asyncio.create_task(reap_for_ever())
             await send({"type": "lifespan.startup.complete"})
         else:
+            if reaping:
+                reaping.cancel()
             await generations.end_all()
+            await completions.settled()
             await client.close()
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -68,9 +68,14 @@ def locks_for(command: str, arguments: Sequence[str]) -> list[str]:
     """The names of the requirement files a command needs."""
     if command == "test":
         return ["server", "dev", "embedded"]
+    locks = ["server"]
     if command == "up" and "--no-embedded" not in arguments:
-        return ["server", "embedded"]
-    return ["server"]
+        locks.append("embedded")
+    if os.environ.get("EMMA18_REDIS_URL") or os.environ.get("EMMA18_REDIS_URL_FILE"):
+        locks.append("redis")
+    if os.environ.get("EMMA18_S3_URL") or os.environ.get("EMMA18_S3_URL_FILE"):
+        locks.append("s3")
+    return locks
 
 
 def place_data_folder(command: str, arguments: Sequence[str]) -> None:
@@ -133,7 +138,7 @@ class Environment:
         return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
     def is_running_this(self) -> bool:
-        return os.path.realpath(sys.prefix) == str(self.folder)
+        return os.path.realpath(sys.prefix) == os.path.realpath(self.folder)
 
     def install(self, locks: Sequence[str]) -> None:
         with only_one_installs(self.repository) as held:

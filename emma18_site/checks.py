@@ -15,6 +15,7 @@ from django.db import connection
 from accounts import vault
 from accounts.models import Provider
 from accounts.refusals import Unavailable
+from catalog import known
 
 
 @register()
@@ -30,6 +31,16 @@ def data_folder_takes_files(app_configs: Sequence[AppConfig] | None, **kwargs: A
                 id="emma18.E001",
             )
         ]
+
+
+@register()
+def catalog_can_be_used(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    try:
+        known.read(known.FILE)
+    except known.CatalogBroken as broken:
+        hint = "Put back catalog/data/models.json as it was released, or make it anew with scripts/catalog."
+        return [Error(str(broken), hint=hint, id="emma18.E005")]
+    return []
 
 
 @register(Tags.database)

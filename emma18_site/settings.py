@@ -3,7 +3,7 @@
 import socket
 from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
@@ -23,6 +23,11 @@ if len(SECRET_KEY) < 50:
 MASTER_KEYS = _secrets["master_keys"]
 MASTER_KEY_ID = _secrets["master_key_id"]
 EMBEDDED_RUNTIME_FILE = DATA_DIR / "embedded.json"
+MODELS_DIR = DATA_DIR / "models"  # .gguf files of one's own
+STORYBOARD_RUNTIME_FILE = DATA_DIR / "storyboard.json"
+STORYBOARD_DIR = DATA_DIR / "storyboard"
+MEDIA_ROOT = DATA_DIR / "media"
+INCOMING_DIR = MEDIA_ROOT / "incoming"  # files on their way in: within, so that they can be renamed into place
 
 # Addresses
 
@@ -68,12 +73,14 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
+    "django_q",
     "allauth",
     "allauth.account",
     "emma18_site",
     "accounts",
     "catalog",
     "chat",
+    "videos",
 ]
 MIDDLEWARE = [
     "emma18_site.middleware.request_id",
@@ -117,6 +124,9 @@ LANGUAGE_CODE = "en"
 
 # Database
 
+# Every thread that asks the database lives on, those of pages too (`page_threads.py`), and keeps its connection.
+_KEPT = {"CONN_MAX_AGE": 300, "CONN_HEALTH_CHECKS": True}
+
 
 def _database(url: str) -> dict[str, object]:
     if not url:
@@ -131,6 +141,7 @@ def _database(url: str) -> dict[str, object]:
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
             },
             "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
+            **_KEPT,
         }
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql") or len(parts.path) < 2:
@@ -147,10 +158,39 @@ def _database(url: str) -> dict[str, object]:
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(port or ""),
         "OPTIONS": {"connect_timeout": 5},
+        **_KEPT,
     }
 
 
 DATABASES = {"default": _database(env.secret("EMMA18_DATABASE_URL"))}
+
+# Background jobs: each name is a queue and the cluster of workers that serves it. Why so: docs/decisions/0006.
+
+REDIS_URL = env.secret("EMMA18_REDIS_URL")
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
+    raise ImproperlyConfigured("EMMA18_REDIS_URL must look like redis://user:password@host:6379/0.")
+JOB_TIMEOUT_S = 120
+JOB_CLUSTERS = {
+    "default": {"workers": 2, "queue_limit": 2},
+    "videos": {"workers": 2, "queue_limit": 2},  # one is nearly always at the sweep
+    "media": {"workers": 2, "queue_limit": 2, "timeout": 600, "retry": 3000},  # a large clip over a slow line
+}
+Q_CLUSTER = {
+    "name": "default",
+    **JOB_CLUSTERS["default"],
+    "ALT_CLUSTERS": {name: cluster for name, cluster in JOB_CLUSTERS.items() if name != "default"},
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+    "bulk": 1,
+    "poll": 0.5,
+    "timeout": JOB_TIMEOUT_S,
+    "retry": 5 * JOB_TIMEOUT_S,  # counts from when a job is taken to wait in memory, not from when it begins
+    "max_attempts": 3,
+    "ack_failures": True,  # a job that failed is not begun again: what is left to do is found by the next sweep
+    "recycle": 200,
+    "catch_up": False,
+    "save_limit": -1,  # keep no row of what went well
+    "label": "Background jobs",
+}
 
 # People
 
@@ -216,15 +256,51 @@ def _mailer(url: str) -> dict[str, object]:
 MAILERS = {"default": _mailer(SMTP_URL)} if SENDS_MAIL else {}
 SILENCED_SYSTEM_CHECKS = [] if SENDS_MAIL else ["mail.W001"]
 
+# Videos and references: in the data folder, or in S3-compatible storage.
+
+S3_URL = env.secret("EMMA18_S3_URL")
+
+
+def _media_storage(url: str) -> dict[str, object]:
+    if not url:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": MEDIA_ROOT}}
+    parts = urlsplit(url)
+    bucket, _, folder = parts.path.strip("/").partition("/")
+    if parts.scheme not in ("http", "https") or not (parts.hostname and parts.username and parts.password and bucket):
+        raise ImproperlyConfigured("EMMA18_S3_URL must look like https://key:secret@s3.example.org/bucket?region=eu-1.")
+    from botocore.config import Config  # installed where the setting is
+
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "endpoint_url": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+            "access_key": unquote(parts.username),
+            "secret_key": unquote(parts.password),
+            "bucket_name": bucket,
+            "location": folder,
+            "region_name": dict(parse_qsl(parts.query)).get("region"),
+            "default_acl": None,
+            "client_config": Config(
+                s3={"addressing_style": "path"},
+                signature_version="s3v4",
+                request_checksum_calculation="when_required",  # many that are compatible know no others
+                connect_timeout=5,
+                read_timeout=60,
+            ),
+        },
+    }
+
+
 # Browser security
 
+_FILES_AT = [f"{urlsplit(S3_URL).scheme}://{urlsplit(S3_URL).netloc.rpartition('@')[2]}"] if S3_URL else []
 SECURE_CSP = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF],
     "font-src": [CSP.SELF],
-    "img-src": [CSP.SELF, "data:"],
-    "media-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:", *_FILES_AT],
+    "media-src": [CSP.SELF, *_FILES_AT],
     "connect-src": [CSP.SELF],
     "form-action": [CSP.SELF],
     "frame-ancestors": [CSP.NONE],
@@ -258,7 +334,8 @@ STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "emma18_site.static_files.Storage"},
+    "media": _media_storage(S3_URL),
 }
 
 # Limits: the largest request body Django itself reads, which asgi.py cuts further for most pages; how long a body may

@@ -22,8 +22,11 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from catalog import sync
+from emma18_site import clusters
 from emma18_site.supervisor import Program, Supervisor, tell
-from upstream.embedded import model
+from upstream.embedded import model, own
+from upstream.embedded.storyboard import order as storyboard
 
 ASK_AGAIN_S = 0.05
 
@@ -38,13 +41,17 @@ def run(host: str, port: int, *, with_embedded: bool) -> None:
         _check_address(host, port)
         _prepare_database()
         _collect_static_files()
-        settings.EMBEDDED_RUNTIME_FILE.unlink(missing_ok=True)  # left by a kill -9, it would name a dead process
+        for left in (settings.EMBEDDED_RUNTIME_FILE, settings.STORYBOARD_RUNTIME_FILE):
+            left.unlink(missing_ok=True)  # left by a kill -9, it would name a dead process
         web = [sys.executable, "-m", "emma18_site.web", "--host", host, "--port", str(port)]
         programs = [Program("The web server", web)]
         if with_embedded:
             file = str(settings.EMBEDDED_RUNTIME_FILE)
             embedded = [sys.executable, "-m", "upstream.embedded", "--runtime-file", file]
             programs.append(Program("The built-in model", embedded))
+            programs += _own_models()
+            programs.append(Program("The storyboard renderer", _storyboard(host)))
+        programs += clusters.programs()
         settings.ADDRESS_FILE.write_text(_address(host, port))
         environment = {
             **os.environ,
@@ -53,6 +60,33 @@ def run(host: str, port: int, *, with_embedded: bool) -> None:
             "EMMA18_DATA_DIR": str(settings.DATA_DIR),
         }
         asyncio.run(_supervise(programs, environment, host, port, with_embedded=with_embedded))
+
+
+def _own_models() -> list[Program]:
+    """One for each .gguf file that somebody has put into the folder of models: what one breaks, breaks itself alone."""
+    settings.MODELS_DIR.mkdir(exist_ok=True)
+    found = own.found(settings.MODELS_DIR)
+    for problem in found.problems:
+        tell(f"  {problem}")
+    programs = []
+    for model_id, file in found.files.items():
+        says_where = own.runtime_file(settings.EMBEDDED_RUNTIME_FILE, model_id)
+        says_where.parent.mkdir(mode=0o700, exist_ok=True)
+        says_where.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "upstream.embedded", "--runtime-file", str(says_where)]
+        programs.append(Program(f"The model {model_id}", [*command, "--weights", str(file), "--model", model_id]))
+    return programs
+
+
+def _storyboard(host: str) -> list[str]:
+    """The renderer fetches references, so it is told what the egress guard of the web server is told."""
+    command = [sys.executable, "-m", "upstream.embedded.storyboard", "--data", str(settings.STORYBOARD_DIR)]
+    command += ["--runtime-file", str(settings.STORYBOARD_RUNTIME_FILE)]
+    command += ["--egress-allow", ",".join(settings.EGRESS_ALLOW)]
+    only_ours_come_in = host in ("localhost", "::1") or host.startswith("127.")
+    if only_ours_come_in and settings.SIGNUP != "open":
+        command.append("--egress-loopback")
+    return command
 
 
 async def _supervise(
@@ -73,6 +107,7 @@ def _address(host: str, port: int) -> str:
 
 def _greeting(host: str, port: int, *, with_embedded: bool) -> str:
     small = f"{model.MODEL_ID}, a small model running on this machine"
+    storyboards = f"{storyboard.MODEL_ID}, drawn on this machine"
     return "\n".join(
         [
             "",
@@ -80,6 +115,7 @@ def _greeting(host: str, port: int, *, with_embedded: bool) -> str:
             "",
             f"  Data folder           {settings.DATA_DIR}",
             f"  Built-in model        {small if with_embedded else 'off'}",
+            f"  Storyboards           {storyboards if with_embedded else 'off'}",
             "  To stop               Ctrl-C",
             "",
         ]
@@ -92,8 +128,8 @@ def _reached_at(host: str) -> str:
 
 
 async def _answers(host: str, port: int) -> None:
-    """Returns when /healthz says 200."""
-    request = f"GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode()
+    """Returns when /readyz says 200."""
+    request = f"GET /readyz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode()
     while True:
         try:
             reader, writer = await asyncio.open_connection(host, port)
@@ -147,6 +183,8 @@ def _prepare_database() -> None:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             _timed("Preparing the database", lambda: call_command("migrate", verbosity=0, skip_checks=True))
         found = [issue for issue in checks.run_checks(databases=["default"]) if issue.is_serious()]
+        clusters.schedule()
+        sync.offer_own_models()
     except DatabaseError as error:
         where = "EMMA18_DATABASE_URL" if connection.vendor != "sqlite" else str(settings.DATA_DIR)
         reason = " ".join(str(error).split())

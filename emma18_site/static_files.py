@@ -1,14 +1,36 @@
-"""Serves collected static files from WhiteNoise's index, as a plain ASGI app outside Django's middleware.
+"""Serves collected static files from WhiteNoise's index, as a plain ASGI app outside Django's middleware; and says
+under which addresses.
 
 WhiteNoise's own middleware is sync and would put a thread in front of every stream.
 """
 
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from whitenoise import WhiteNoise
+from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from accounts.asgi import Receive, Scope, Send
+
+
+class Storage(CompressedManifestStaticFilesStorage):
+    """Remembers the address of each file, of which a page names dozens, until the files are collected again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._addresses: dict[str, str] = {}
+
+    def url(self, name: str, force: bool = False) -> str:
+        if force:
+            return super().url(name, force)
+        if name not in self._addresses:
+            self._addresses[name] = super().url(name)
+        return self._addresses[name]
+
+    def save_manifest(self) -> None:
+        super().save_manifest()
+        self._addresses.clear()
 
 
 @cache

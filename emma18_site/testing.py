@@ -22,8 +22,11 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BYTECODE = REPOSITORY / ".pytest_cache" / "bytecode"
 POSTGRES_FOLDERS = Path("/usr/lib/postgresql")  # Debian keeps the server's programs off PATH
 POSTGRES_STARTS_WITHIN_S = 30
+# What asks no database anything, or nothing that differs from one to the other.
+ONCE = ("tests/upstream", "tests/bench", "tests/site/test_up.py")
 MISSING = {
     "browser": (
         "The browser tests did not run: no Chromium was found. Install one (Debian: apt-get install chromium), "
@@ -48,7 +51,8 @@ def run(arguments: list[str]) -> int:
     missing = [] if chromium else ["browser"]
     with postgres() as url:
         if url:
-            codes.append(_pytest("PostgreSQL", "not browser and not embedded", arguments, chromium, url))
+            again = [*arguments, *(f"--ignore={path}" for path in ONCE)]
+            codes.append(_pytest("PostgreSQL", "not browser and not embedded", again, chromium, url))
         else:
             missing.append("postgres")
     for name in missing:
@@ -63,6 +67,9 @@ def find_chromium() -> str | None:
 def _pytest(database: str, marks: str, arguments: list[str], chromium: str | None, url: str = "") -> int:
     print(f"\n=== Tests on {database} ===", flush=True)
     environment = {**os.environ, "EMMA18_DATABASE_URL": url, "EMMA18_CHROMIUM": chromium or ""}
+    # The tests start hundreds of Pythons, each of which would compile Django anew if none may keep what it compiled.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     # Two at once, as many of them wait for servers to start; more would have them wait for each other.
     command = [sys.executable, "-m", "pytest", "-m", marks, "-n", "2", "--dist", "loadgroup", *arguments]
     return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode

@@ -9,13 +9,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import people
+from accounts import heartbeats, people
 from accounts.forms import FirstRunForm
 from accounts.models import Membership
 from accounts.policies import CallerRequest, anonymous, signed_in
-from accounts.views import API_PATH
+from accounts.views.keys import API_PATH
 from catalog.connections import is_embedded_running
 from catalog.forms import ConnectForm
+from catalog.presets import PRESETS
 from catalog.sync import EMBEDDED_MODEL
 from emma18_site import installation, onboarding
 from emma18_site.shell import SCHEME_COOKIE, SCHEMES
@@ -50,6 +51,7 @@ def welcome(request: CallerRequest) -> HttpResponse:
     context = {
         "embedded": {"is_running": is_embedded_running(), "model_id": EMBEDDED_MODEL.id},
         "form": ConnectForm() if may_manage else None,
+        "presets": PRESETS,
         "may_manage": may_manage,
         "base_url": request.build_absolute_uri(API_PATH),
     }
@@ -77,9 +79,19 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 @require_safe
-@anonymous("a load balancer asks whether the process lives")
+@anonymous("monitoring asks whether everything works")
 def healthz(request: HttpRequest) -> HttpResponse:
-    return JsonResponse({"status": "ok"})
+    worker = heartbeats.state()
+    parts = {
+        "worker": {
+            "status": "down" if worker.is_down else "ok" if worker.seen_at else "never seen",
+            "last_seen_at": worker.seen_at,
+            "waiting": worker.waiting,
+            "oldest_waiting_at": worker.oldest_waiting_at,
+        }
+    }
+    status = "down" if worker.is_down else "ok"
+    return JsonResponse({"status": status, "parts": parts}, status=503 if worker.is_down else 200)
 
 
 @require_safe

@@ -18,6 +18,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from upstream import parent
+
 PARENT_CHECKED_EVERY_S = 0.5
 STOP_WITHIN_S = 6  # the supervisor kills what is left after 8
 
@@ -30,7 +32,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8018)
     options = parser.parse_args()
     _stop_when_orphaned()
-    Granian(
+    os.environ[parent.VARIABLE] = str(os.getpid())  # for the worker, which may have lost us before it asks
+    server = Granian(
         "emma18_site.asgi:application",
         address=options.host,
         port=options.port,
@@ -42,13 +45,17 @@ def main() -> None:
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
         log_level=LogLevels.warn,
         workers_kill_timeout=STOP_WITHIN_S,
-    ).serve(target_loader=load, wrap_loader=False)
+    )
+    try:
+        server.serve(target_loader=load, wrap_loader=False)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # once Python has put its handler away, the signal would end us
 
 
 def load() -> Application:
     """The application, in the worker."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the inherited handler would swallow it until we serve
-    threading.Thread(target=_leave_when_orphaned, args=[os.getppid()], daemon=True).start()
+    threading.Thread(target=_leave_when_orphaned, args=[parent.process_id()], daemon=True).start()
     from emma18_site.asgi import application
 
     async def draining(scope: Any, receive: Any, send: Any) -> None:
@@ -79,18 +86,18 @@ async def _drain_and_stop() -> None:
 
 def _stop_when_orphaned() -> None:
     """A timer's signal and not a thread, because granian forks."""
-    parent = os.getppid()
+    supervisor = parent.process_id()
 
     def look(*_: object) -> None:
-        if os.getppid() != parent:
+        if os.getppid() != supervisor:
             os.kill(os.getpid(), signal.SIGTERM)
 
     signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, PARENT_CHECKED_EVERY_S, PARENT_CHECKED_EVERY_S)
 
 
-def _leave_when_orphaned(parent: int) -> None:
-    while os.getppid() == parent:
+def _leave_when_orphaned(server: int) -> None:
+    while os.getppid() == server:
         time.sleep(PARENT_CHECKED_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(STOP_WITHIN_S)

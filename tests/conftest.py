@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
@@ -11,6 +12,7 @@ from django.test import Client
 from accounts import invariants, keys, people
 from accounts.callers import Caller
 from accounts.models import Membership, Team, User
+from catalog import experience, lines
 from emma18_site import onboarding
 from tests.server import RunningServer, running_server
 
@@ -26,7 +28,8 @@ def collected_static_files() -> None:
 def sessions_of_other_threads(django_db_setup, django_db_blocker) -> Iterator[None]:
     """Ended at the end: PostgreSQL drops no test database that a thread of the pool is still connected to."""
     yield
-    if connection.vendor == "postgresql":
+    # Without a test that needs one there is no test database, and these would be everybody's.
+    if connection.vendor == "postgresql" and connection.settings_dict["NAME"].startswith("test_"):
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -38,6 +41,14 @@ def sessions_of_other_threads(django_db_setup, django_db_blocker) -> Iterator[No
 @pytest.fixture(autouse=True)
 def cheap_passwords(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Tests share a process and the numbers of rows; what is kept of one must not be seen in the next."""
+    experience.forget()
+    lines.forget()
+    cache.clear()  # failed logins, which lock a visitor's address and name for minutes
 
 
 @pytest.fixture(autouse=True)

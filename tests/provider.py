@@ -46,6 +46,8 @@ class Behaviour:
     after: int = 3
     message: str = "The provider would rather not."
     retry_after: str = "7"
+    redirect_to: str = "/v1/elsewhere"
+    redirect_status: int = 307
     extra: dict[str, Any] = field(default_factory=dict)  # more keys in each delta and message
     counts: dict[str, Any] = field(default_factory=dict)  # in place of the true figures in usage
 
@@ -124,7 +126,7 @@ HEAD_FAULTS: dict[str, Callable[[Behaviour], web.Response]] = {
     "html": lambda b: web.Response(text="<!doctype html><h1>Welcome</h1>", content_type="text/html"),
     "html-500": lambda b: web.Response(status=500, text="<h1>Oops</h1>", content_type="text/html"),
     "list": lambda b: web.json_response([1, 2, 3]),
-    "redirect": lambda b: web.Response(status=307, headers={"location": "/v1/elsewhere"}),
+    "redirect": lambda b: web.Response(status=b.redirect_status, headers={"location": b.redirect_to}),
     "error-200": lambda b: web.json_response(_error(b.message, 429)),
     "error-text": lambda b: web.Response(status=400, text=b.message),
     "error-detail": lambda b: web.json_response({"detail": [{"msg": b.message}]}, status=422),
@@ -349,12 +351,12 @@ def _usage(behaviour: Behaviour, body: dict[str, Any]) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def running_provider(**options: Any) -> Iterator[Provider]:
+def running_provider(*, host: str = "127.0.0.1", **options: Any) -> Iterator[Provider]:
     """A provider in a thread of its own, on a free port."""
     provider, is_ready, is_over = Provider(**options), threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        async with provider._serving("127.0.0.1", 0):
+        async with provider._serving(host, 0):
             is_ready.set()
             await is_over.wait()
 

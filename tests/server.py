@@ -33,6 +33,7 @@ class RunningServer:
     environment: dict[str, str] = field(repr=False)
     process: subprocess.Popen[bytes] | None = None
     embedded: subprocess.Popen[bytes] | None = None
+    module: tuple[str, ...] = ("emma18_site.web",)  # what runs, with its first arguments
 
     @property
     def log(self) -> str:
@@ -42,9 +43,7 @@ class RunningServer:
     def manage(self, *arguments: str) -> str:
         """Run a management command in the server's environment and return what it printed."""
         command = [sys.executable, "-m", "django", *arguments]
-        return subprocess.run(
-            command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout
+        return self._run(command)
 
     def seed(self) -> dict[str, Any]:
         """Make the demo team; returns what `seed --json` prints."""
@@ -55,9 +54,7 @@ class RunningServer:
         """Run a few lines inside the server's Django, such as a domain call that prepares a scene."""
         prologue = "import django; django.setup()\n"
         command = [sys.executable, "-c", prologue + code]
-        return subprocess.run(
-            command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True
-        ).stdout
+        return self._run(command)
 
     def run_module(self, *arguments: str) -> str:
         """Run a Python module in the server's environment and return what it printed."""
@@ -66,9 +63,18 @@ class RunningServer:
             command, env=self.environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
+    def _run(self, command: list[str]) -> str:
+        try:
+            return subprocess.run(
+                command, env=self.environment, cwd=ROOT, check=True, capture_output=True, text=True
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr)
+            raise
+
     def start(self) -> None:
         host, port = urlsplit(self.base_url).hostname, urlsplit(self.base_url).port
-        command = [sys.executable, "-m", "emma18_site.web", "--host", str(host), "--port", str(port)]
+        command = [sys.executable, "-m", *self.module, "--host", str(host), "--port", str(port)]
         with (self.data_dir / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from upstream.errors import Garbled, Refused, UpstreamError, provider_words
+from upstream.errors import Garbled, Refused, UpstreamError, provider_words, without_secret
 
 CODE_CAP = 64
 REQUEST_ID_CAP = 128
@@ -23,10 +23,13 @@ def _not_json(constant: str) -> None:
 _decode = json.JSONDecoder(parse_constant=_not_json).decode
 
 
-def read_json(payload: bytes) -> Any:
-    """The JSON in `payload`. Bytes that are not UTF-8 become replacement characters: a reply outlives one of them."""
+def read_json(payload: bytes, *, secret: str) -> Any:
+    """The JSON in `payload`, `secret` struck out wherever it is echoed.
+
+    Bytes that are not UTF-8 become replacement characters: a reply outlives one of them.
+    """
     try:
-        return _decode(payload.decode(errors="replace"))
+        return _decode(without_secret(payload, secret).decode(errors="replace"))
     except (ValueError, RecursionError):
         raise Garbled("The provider sent something that is not JSON.") from None
 
@@ -34,7 +37,7 @@ def read_json(payload: bytes) -> Any:
 def refusal(status: int, headers: Mapping[str, str], body: bytes, *, secret: str) -> Refused:
     """The provider's no, with its own words if it gave any."""
     try:
-        said: object = read_json(body)
+        said: object = read_json(body, secret=secret)
     except Garbled:
         said = _plain_words(body)
     words, code = _words_and_code(said, prefer="type")
@@ -68,9 +71,9 @@ def retry_after_s(value: str) -> float | None:
     return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
-def request_id(headers: Mapping[str, str]) -> str | None:
+def request_id(headers: Mapping[str, str], *, secret: str) -> str | None:
     """The provider's own id of the request, for its support desk."""
-    value = headers.get("x-request-id") or headers.get("request-id") or ""
+    value = provider_words(headers.get("x-request-id") or headers.get("request-id") or "", secret=secret)
     return value if 0 < len(value) <= REQUEST_ID_CAP and value.isascii() and value.isprintable() else None
 
 

@@ -11,13 +11,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
 from upstream import answers, sse
-from upstream.client import DEFAULT, Endpoint, Limits, incoming, is_kind, read_whole, send
+from upstream.client import DEFAULT, Answer, Endpoint, Limits, is_kind, read_whole, send
 from upstream.errors import Garbled, Interrupted, UpstreamError
 
 PATH = "/chat/completions"
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 DONE = b"[DONE]"
 # The end of the answer follows [DONE] at once. Waiting for it a moment keeps the connection for the next call.
 TAIL_S = 0.05
@@ -29,10 +28,9 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
     Iterating raises nothing but `Interrupted`.
     """
 
-    def __init__(self, response: httpx.Response, *, secret: str, limits: Limits) -> None:
-        self.upstream_request_id = answers.request_id(response.headers)
-        self._response = response
-        self._incoming = incoming(response)
+    def __init__(self, answer: Answer, *, secret: str, limits: Limits) -> None:
+        self.upstream_request_id = answers.request_id(answer.headers, secret=secret)
+        self._answer = answer
         self._parser = sse.Parser(cap=limits.line_bytes)
         self._payloads: deque[bytes] = deque()
         self._secret = secret
@@ -63,7 +61,7 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
         self._is_over = True
         self._first = None
         self._payloads.clear()
-        await self._response.aclose()
+        self._answer.close()
 
     async def wait_for_first(self) -> None:
         """Raises what goes wrong before the first event under its own name, while another offer may be tried."""
@@ -94,7 +92,7 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
 
     async def _receive(self) -> None:
         try:
-            data = await anext(self._incoming, b"")
+            data = await self._answer.read()
         except UpstreamError:
             if not self._is_over and not self._is_complete():
                 raise
@@ -109,12 +107,12 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
     async def _read_tail(self) -> None:
         with suppress(TimeoutError, UpstreamError):
             async with asyncio.timeout(TAIL_S):
-                async for _ in self._incoming:
+                while await self._answer.read():
                     pass
 
     def _chunk(self, payload: bytes) -> dict[str, Any] | None:
         """The chunk in an event; None for an event that is none, such as a ping."""
-        chunk = answers.read_json(payload)
+        chunk = answers.read_json(payload, secret=self._secret)
         if not isinstance(chunk, dict):
             raise Garbled("The provider sent an event that is not a chunk.")
         if error := chunk.pop("error", None):
@@ -147,14 +145,14 @@ async def open_stream(
     endpoint: Endpoint, body: dict[str, Any], *, request_id: str, limits: Limits = DEFAULT
 ) -> ChatStream:
     """Ask for a streamed reply and wait for its first event. Raises `UpstreamError`, never `Interrupted`."""
-    response = await _post(endpoint, {**body, "stream": True}, request_id=request_id, limits=limits)
-    stream = ChatStream(response, secret=endpoint.api_key, limits=limits)
+    answer = await _post(endpoint, {**body, "stream": True}, request_id=request_id, limits=limits)
+    stream = ChatStream(answer, secret=endpoint.api_key, limits=limits)
     try:
-        if is_kind(response, "application/json"):
-            _raise_error_in(await _read_object(response, limits), endpoint)
+        if is_kind(answer, "application/json"):
+            _raise_error_in(await _read_object(answer, endpoint, limits), endpoint)
             raise Garbled("The provider answered a request for a stream with one JSON object.")
         await stream.wait_for_first()
-    except BaseException:
+    except BaseException:  # a caller who leaves leaves no connection open
         await stream.aclose()
         raise
     return stream
@@ -168,28 +166,28 @@ async def complete(
     The first byte may take as long as the whole: providers send it when the reply is written.
     """
     patient = replace(limits, first_byte_s=limits.total_s)
-    response = await _post(endpoint, {**body, "stream": False}, request_id=request_id, limits=patient)
+    answer = await _post(endpoint, {**body, "stream": False}, request_id=request_id, limits=patient)
     try:
-        reply = await _read_object(response, limits)
+        reply = await _read_object(answer, endpoint, limits)
     finally:
-        await response.aclose()
+        answer.close()
     _raise_error_in(reply, endpoint)
     if not isinstance(reply.get("choices"), list):
         raise Garbled("The provider answered without choices.")
-    return reply, answers.request_id(response.headers)
+    return reply, answers.request_id(answer.headers, secret=endpoint.api_key)
 
 
-async def _post(endpoint: Endpoint, body: dict[str, Any], *, request_id: str, limits: Limits) -> httpx.Response:
-    content = json.dumps(body, separators=(",", ":")).encode()
-    response = await send(endpoint, "POST", PATH, request_id=request_id, limits=limits, content=content)
-    if is_kind(response, "text/html"):
-        await response.aclose()
+async def _post(endpoint: Endpoint, body: dict[str, Any], *, request_id: str, limits: Limits) -> Answer:
+    content = _to_json(body).encode()
+    answer = await send(endpoint, "POST", PATH, request_id=request_id, limits=limits, content=content)
+    if is_kind(answer, "text/html"):
+        answer.close()
         raise Garbled("The provider answered with a web page. Is its base URL right? It usually ends in /v1.")
-    return response
+    return answer
 
 
-async def _read_object(response: httpx.Response, limits: Limits) -> dict[str, Any]:
-    reply = answers.read_json(await read_whole(response, cap=limits.answer_bytes))
+async def _read_object(answer: Answer, endpoint: Endpoint, limits: Limits) -> dict[str, Any]:
+    reply = answers.read_json(await read_whole(answer, cap=limits.answer_bytes), secret=endpoint.api_key)
     if not isinstance(reply, dict):
         raise Garbled("The provider answered with JSON that is not an object.")
     return reply

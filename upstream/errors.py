@@ -5,7 +5,8 @@
     │   └── AddressBlocked   the address is one we must not connect to
     ├── TimedOut             connected too slowly, or silent for too long before the first event
     ├── Refused              the provider said no, before its first event
-    ├── Garbled              an answer that is not one: not JSON, wrong shape, a redirect, too large
+    ├── Garbled              an answer that is not one: not JSON, wrong shape, too large
+    │   └── Redirected       an answer that sends us elsewhere, where we do not go
     └── Interrupted          anything after the first event
 
 `str(error)` is a sentence that is safe to show: it holds no key, and of the provider's own words only
@@ -39,11 +40,11 @@ class AddressBlocked(Unreachable):
     """The host is at an address the egress guard does not allow. Nothing was sent."""
 
     def __init__(self, address: str) -> None:
+        """`address` as the setting takes it, with its port."""
         super().__init__(
             f"The provider's address {address} is private or special and was not called. "
             f"If it is meant, add it to EMMA18_EGRESS_ALLOW, for example EMMA18_EGRESS_ALLOW={address}."
         )
-        self.address = address
 
 
 class TimedOut(UpstreamError):
@@ -74,8 +75,27 @@ class Garbled(UpstreamError):
     """The provider answered with something that is not an answer. It may have billed."""
 
 
+class Redirected(Garbled):
+    """The provider sent us elsewhere. We never follow: the key and the question were meant for this address.
+
+    `location` is where to, with nothing secret in it; "" where that is no web address. It may name a machine that
+    only admins should hear of.
+    """
+
+    def __init__(self, location: str) -> None:
+        super().__init__("The provider redirected; not followed.")
+        self.location = location
+
+
 class Interrupted(UpstreamError):
     """The stream broke after its first event. What came before it was delivered and counts."""
+
+
+def without_secret(payload: bytes, secret: str) -> bytes:
+    """What a provider sent, our own key struck out where it is echoed, be it in a reply."""
+    if len(secret) < SHORTEST_SECRET or secret.encode() not in payload:
+        return payload
+    return payload.replace(secret.encode(), REDACTED.encode())
 
 
 def provider_words(text: str, *, secret: str, cap: int = WORDS_CAP) -> str:

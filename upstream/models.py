@@ -8,9 +8,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from upstream import answers
-from upstream.client import Endpoint, Limits, fleeting_transport, is_kind, read_whole, send
-from upstream.errors import Garbled, Refused, provider_words
+from upstream.client import Endpoint, Limits, fleeting_pool, is_kind, read_whole, send
+from upstream.errors import Garbled, Redirected, Refused, provider_words
 
+PATH = "/models"
 LIMITS = Limits(first_byte_s=20, idle_s=10, total_s=30, answer_bytes=5 << 20)
 MOST_MODELS = 10_000
 ID_CAP = 200
@@ -19,8 +20,10 @@ MOST_CONTEXT = 1_000_000_000
 MOST_PRICE = Decimal(1000)
 PRICE_CAP = 40
 ASK_FOR_URL = "Is the base URL right? It usually ends in /v1."
+NO_LIST = {404, 405}  # statuses of a server that serves no model list
 # OpenAI-compatible servers agree on `id` and on little else.
 CONTEXT_KEYS = ("context_length", "context_window", "max_context_length", "max_model_len")
+OUTPUT_KEYS = ("max_output_tokens", "max_completion_tokens", "max_output_length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +32,44 @@ class ListedModel:
 
     id: str
     name: str
-    description: str
-    context_length: int | None
-    prompt_price: str | None
-    completion_price: str | None
+    description: str = ""
+    context_length: int | None = None
+    prompt_price: str | None = None
+    completion_price: str | None = None
+    output_cap: int | None = None
 
 
-async def list_models(endpoint: Endpoint, *, request_id: str) -> list[ListedModel]:
+async def list_models(endpoint: Endpoint, *, request_id: str, limits: Limits = LIMITS) -> list[ListedModel]:
     """The provider's models in its own order, each id once. Raises `UpstreamError` with a sentence to show."""
-    async with fleeting_transport(endpoint) as transport:
+    async with fleeting_pool(endpoint) as pool:
         try:
-            response = await send(endpoint, "GET", "/models", request_id=request_id, limits=LIMITS, transport=transport)
+            answer = await send(endpoint, "GET", PATH, request_id=request_id, limits=limits, pool=pool)
         except Refused as refused:
-            if refused.status == 404:
-                raise Refused(refused.status, f"There is no model list at this address. {ASK_FOR_URL}") from refused
+            if refused.status in NO_LIST:
+                sentence = f"There is no model list at this address. {ASK_FOR_URL} Or enter the models by hand."
+                raise Refused(refused.status, sentence) from refused
             raise
+        except Redirected as redirected:
+            raise Garbled(f"{redirected} {_where_to(redirected)}") from redirected
         try:
-            if is_kind(response, "text/html"):
+            if is_kind(answer, "text/html"):
                 raise Garbled(f"The provider answered with a web page, not a model list. {ASK_FOR_URL}")
-            listing = answers.read_json(await read_whole(response, cap=LIMITS.answer_bytes))
+            listing = answers.read_json(await read_whole(answer, cap=limits.answer_bytes), secret=endpoint.api_key)
         finally:
-            await response.aclose()
+            answer.close()
     return _models(_items(listing, secret=endpoint.api_key))
+
+
+def is_id(text: str) -> bool:
+    """Whether a model can be asked for by this id."""
+    return 0 < len(text) <= ID_CAP and text.isprintable() and " " not in text
+
+
+def _where_to(redirected: Redirected) -> str:
+    if not redirected.location:
+        return ASK_FOR_URL
+    address = redirected.location.removesuffix(PATH)
+    return f"It points to {address}. If that is your provider, enter it as the base URL."
 
 
 def _items(listing: object, *, secret: str) -> list[object]:
@@ -77,15 +96,16 @@ def _models(items: list[object]) -> list[ListedModel]:
 
 def _model(item: dict[str, Any]) -> ListedModel | None:
     id = item.get("id")
-    if not isinstance(id, str) or not 0 < len(id) <= ID_CAP or not id.isprintable() or " " in id:
-        return None  # cannot be asked for
+    if not isinstance(id, str) or not is_id(id):
+        return None
     pricing = item.get("pricing")
     pricing = pricing if isinstance(pricing, dict) else {}
     return ListedModel(
         id=id,
         name=_words(item.get("name") or item.get("display_name"), cap=ID_CAP) or id,
         description=_words(item.get("description"), cap=DESCRIPTION_CAP),
-        context_length=_context_length(item),
+        context_length=_first_count(item, CONTEXT_KEYS),
+        output_cap=_first_count(top if isinstance(top := item.get("top_provider"), dict) else item, OUTPUT_KEYS),
         prompt_price=_price(pricing.get("prompt")),
         completion_price=_price(pricing.get("completion")),
     )
@@ -95,11 +115,12 @@ def _words(value: object, *, cap: int) -> str:
     return provider_words(value, secret="", cap=cap) if isinstance(value, str) else ""
 
 
-def _context_length(item: dict[str, Any]) -> int | None:
-    for key in CONTEXT_KEYS:
-        length = item.get(key)
-        if type(length) is int and 0 < length <= MOST_CONTEXT:
-            return length
+def _first_count(item: dict[str, Any], keys: tuple[str, ...]) -> int | None:
+    """The first of these keys that has a number of tokens."""
+    for key in keys:
+        count = item.get(key)
+        if type(count) is int and 0 < count <= MOST_CONTEXT:
+            return count
     return None
 
 

@@ -3,6 +3,7 @@
 Rows are written by `accounts/vault.py` and `accounts/keys.py`.
 """
 
+from datetime import datetime
 from functools import partial
 
 from django.db import models
@@ -13,10 +14,16 @@ from accounts.models.people import Team, User
 
 
 class Provider(models.Model):
-    """An upstream a team connected. Its key is sealed for this row, team, kind and base URL, see `vault.py`."""
+    """An upstream a team connected. Its key is sealed for this row, team, kind and base URL, see `vault.py`, and so is
+    the one before it, which is kept for the case that the new one is refused before `previous_key_until`.
+
+    Among offers of one priority those of the provider with the lower `place` are tried first. One that is paused is
+    asked for nothing.
+    """
 
     class Kind(models.TextChoices):
         EMMA18 = "emma18", "EMMA18"
+        ARK = "ark", "Volcengine Ark or BytePlus ModelArk"
         OPENAI_COMPATIBLE = "openai-compatible", "OpenAI-compatible"
         EMBEDDED = "embedded", "Built in"
 
@@ -28,6 +35,20 @@ class Provider(models.Model):
     key_sealed = models.BinaryField(default=b"")
     key_master_id = models.CharField(max_length=32, blank=True)
     key_last_four = models.CharField(max_length=4, blank=True)
+    previous_key_sealed = models.BinaryField(default=b"")
+    previous_key_master_id = models.CharField(max_length=32, blank=True)
+    previous_key_last_four = models.CharField(max_length=4, blank=True)
+    previous_key_until = models.DateTimeField(null=True, blank=True)
+    # When a new key was refused, so that the one before it is used again. Until the next one is entered.
+    fell_back_at = models.DateTimeField(null=True, blank=True)
+    place = models.PositiveSmallIntegerField(default=1000)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, db_index=False
+    )
+    # How many video tasks it has under way at most; None where nobody set it. Others wait for their turn.
+    videos_at_once = models.PositiveSmallIntegerField(null=True, blank=True)
+    models_by_hand = models.JSONField(default=list, blank=True)  # ids, for a server that lists none
     last_ok_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
     connected_at = models.DateTimeField(auto_now_add=True)
@@ -42,6 +63,18 @@ class Provider(models.Model):
                 condition=Q(kind="embedded", base_url="", key_sealed=b"") | (~Q(kind="embedded") & Q(base_url__gt="")),
                 name="provider_has_address_unless_embedded",
             ),
+            models.CheckConstraint(
+                condition=Q(previous_key_sealed=b"", previous_key_until=None)
+                | (~Q(previous_key_sealed=b"") & Q(previous_key_until__isnull=False)),
+                name="provider_previous_key_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(paused_at=None, paused_by=None) | Q(paused_at__isnull=False, paused_by__isnull=False),
+                name="provider_is_paused_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(videos_at_once=None) | Q(videos_at_once__gte=1), name="provider_takes_at_least_one_video"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -50,14 +83,17 @@ class Provider(models.Model):
 
 class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
     def usable(self) -> "AccessKeyQuerySet":
-        """Keys that still open the door: not revoked, and their owner is still in the team and active."""
+        """Keys that were not revoked and whose owner is still in the team and active. They may have expired."""
         return self.filter(revoked_at=None, owner__is_active=True, team__memberships__user=F("owner"))
 
     def for_list(self) -> "AccessKeyQuerySet":
-        """With `owner_name`; usable ones first, newest first among their like."""
-        return self.annotate(owner_name=F("owner__name")).order_by(
-            F("revoked_at").desc(nulls_first=True), "-created_at", "-pk"
-        )
+        """With their owners; revoked ones last, newest first among their like."""
+        return self.select_related("owner").order_by(F("revoked_at").desc(nulls_first=True), "-created_at", "-pk")
+
+    def matching(self, text: str) -> "AccessKeyQuerySet":
+        """Those whose name, owner or last four characters have the text in them."""
+        found = Q(name__icontains=text) | Q(owner__name__icontains=text) | Q(last_four__icontains=text)
+        return self.filter(found) if text else self
 
 
 class AccessKey(models.Model):
@@ -72,9 +108,46 @@ class AccessKey(models.Model):
     last_four = models.CharField(max_length=4)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    last_client = models.CharField(max_length=80, default="")
     revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    # When the secret was last exchanged, and when the one it has now was first used.
+    rotated_at = models.DateTimeField(null=True)
+    secret_used_at = models.DateTimeField(null=True)
+    # The secret before the last rotation, which still opens the door until then.
+    previous_digest = models.CharField(max_length=64, unique=True, null=True)
+    previous_until = models.DateTimeField(null=True)
+    # Limits; None is no limit of the key's own. Money limits are budgets.
+    allowed_models = models.JSONField(null=True)  # a list of model ids
+    requests_per_minute = models.PositiveIntegerField(null=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True)
+    concurrent_requests = models.PositiveIntegerField(null=True)
 
     objects = AccessKeyQuerySet.as_manager()
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(previous_digest=None, previous_until=None)
+                | Q(previous_digest__isnull=False, previous_until__isnull=False),
+                name="access_key_previous_secret_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(requests_per_minute=0) & ~Q(tokens_per_minute=0) & ~Q(concurrent_requests=0),
+                name="access_key_limits_are_positive",
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…{self.last_four})"
+
+    @property
+    def secret_made_at(self) -> datetime:
+        return self.rotated_at or self.created_at
+
+    def is_expired(self, *, at: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= at
+
+    def is_rotating(self, *, at: datetime) -> bool:
+        """Whether the secret before the last rotation still opens the door."""
+        return self.previous_until is not None and self.previous_until > at

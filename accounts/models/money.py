@@ -5,9 +5,12 @@ All are written by `accounts/ledger.py` alone, the audit log by `accounts/audit.
 here is deleted with what it refers to, since a proof that lost a row proves nothing.
 """
 
+from functools import partial
+
 from django.db import models
 from django.db.models import F, Q
 
+from accounts.ids import new_id
 from accounts.models.keys import AccessKey, Provider
 from accounts.models.people import Team, User
 
@@ -65,11 +68,17 @@ class Hold(models.Model):
     opened_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
+    # What its receipt says of the request, should the process die before it writes one: door, client and price.
+    request = models.JSONField(default=dict)
 
     class Meta:
         indexes = [
             models.Index(fields=["wallet", "opened_at"], name="hold_by_time"),
+            models.Index(fields=["wallet", "closed_at"], condition=~Q(state="open"), name="hold_by_close"),
             models.Index(fields=["lease_until"], condition=Q(state="open"), name="hold_open_by_lease"),
+            models.Index(
+                fields=["access_key"], condition=Q(state="open", access_key__isnull=False), name="hold_open_by_key"
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(request_id__gt="", model_id__gt=""), name="hold_says_what_for"),
@@ -124,6 +133,8 @@ class Entry(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        # The few among many charges that are no charge.
+        indexes = [models.Index(fields=["wallet", "created_at"], condition=~Q(kind="charge"), name="entry_by_people")]
         constraints = [
             models.UniqueConstraint(fields=["wallet", "number"], name="entry_numbers_are_unique"),
             models.UniqueConstraint(fields=["hold"], condition=Q(kind="charge"), name="entry_one_charge_per_hold"),
@@ -301,3 +312,111 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}"
+
+
+class BudgetRaise(models.Model):
+    """An amount by which a budget's hard limit is higher until `ends_at`; it ends by itself."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="raises", db_index=False)
+    amount_nanousd = models.BigIntegerField()
+    ends_at = models.DateTimeField()
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["budget", "ends_at"], name="budget_raise_by_end")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount_nanousd__gt=0, amount_nanousd__lte=MOST_NANOUSD), name="budget_raise_is_bounded"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget} raised until {self.ends_at}"
+
+
+class MoneyRequest(models.Model):
+    """A member asks for more: of a budget, or with no budget named of the team's credit. An admin answers once.
+
+    `receipt_request_id` is the refused request that made them ask, empty if none did.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "Waiting"
+        APPROVED = "approved", "Approved"
+        DENIED = "denied", "Denied"
+
+    public_id = models.CharField(max_length=32, unique=True, editable=False, default=partial(new_id, "ask"))
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="money_requests")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
+    budget = models.ForeignKey(Budget, on_delete=models.SET_NULL, related_name="+", null=True, db_index=False)
+    about = models.CharField(max_length=200)  # the limit in words, which outlives the budget
+    receipt_request_id = models.CharField(max_length=40)
+    amount_nanousd = models.BigIntegerField()
+    until = models.DateTimeField(null=True)  # nobody's budget is raised for ever; credit has no end
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    granted_nanousd = models.BigIntegerField(null=True)
+    granted_until = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=500)
+    answered_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
+    answered_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount_nanousd__gt=0, amount_nanousd__lte=MOST_NANOUSD), name="money_request_is_bounded"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="open", answered_at=None)
+                | (Q(state__in=["approved", "denied"]) & Q(answered_at__isnull=False)),
+                name="money_request_is_open_until_answered",
+            ),
+            models.UniqueConstraint(
+                fields=["team", "user", "about"], condition=Q(state="open"), name="money_request_one_open_each"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} asks for {self.about}"
+
+
+class CreditCode(models.Model):
+    """A code that adds credit to the team that redeems it first. Only its digest is kept."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    last_four = models.CharField(max_length=4)
+    amount_nanousd = models.BigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
+    redeemed_at = models.DateTimeField(null=True)
+    redeemed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="credit_codes", null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount_nanousd__gt=0, amount_nanousd__lte=MOST_NANOUSD), name="credit_code_is_bounded"
+            ),
+            models.CheckConstraint(
+                condition=Q(redeemed_at=None, redeemed_by=None, team=None)
+                | Q(redeemed_at__isnull=False, redeemed_by__isnull=False, team__isnull=False),
+                name="credit_code_is_redeemed_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"code …{self.last_four}"
+
+
+class RateMinute(models.Model):
+    """What an access key asked for in the minute that began at `minute`: one row a key, of its latest minute."""
+
+    access_key = models.OneToOneField(AccessKey, on_delete=models.CASCADE, primary_key=True, related_name="rate")
+    minute = models.DateTimeField()
+    requests = models.PositiveBigIntegerField()
+    tokens = models.PositiveBigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.access_key} at {self.minute}"

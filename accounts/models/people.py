@@ -47,6 +47,8 @@ class Team(models.Model):
     people = models.ManyToManyField(User, through="Membership", related_name="teams")
     # In which its budgets' days, weeks and months begin.
     time_zone = models.CharField(max_length=64, default="UTC")
+    # Whether a request that a budget applies to may call a model whose price nobody knows.
+    may_use_unpriced = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """How a moment reads on a page: near ones as a distance, far ones as a date. Knows nothing else."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils import timezone
@@ -29,3 +30,11 @@ def ago(moment: datetime) -> str:
         return f"{passed_s // DAY_S:.0f} days ago"
     there = timezone.localtime(moment)
     return f"{there.day} {there:%b}" if there.year == now.year else f"{there.day} {there:%b %Y}"
+
+
+@register.filter
+def last_day(end: datetime, zone: str) -> str:
+    """The day that is over at `end` by the clock of that time zone: `30 Nov`, with the year unless it is this one."""
+    day = (end - timedelta(seconds=1)).astimezone(ZoneInfo(zone))
+    is_this_year = day.year == timezone.now().astimezone(ZoneInfo(zone)).year
+    return f"{day.day} {day:%b}" if is_this_year else f"{day.day} {day:%b %Y}"

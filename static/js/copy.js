@@ -25,6 +25,7 @@ async function copy(button) {
     return;
   }
   button.dataset.copied = "";
+  button.dispatchEvent(new CustomEvent("copied", { bubbles: true }));
   setTimeout(() => delete button.dataset.copied, SAID_FOR_MS);
 }
 

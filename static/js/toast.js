@@ -20,11 +20,11 @@ function complain(sentence) {
 toasts.querySelectorAll(".toast").forEach(enliven);
 
 // Answers that htmx does not swap in would otherwise pass unseen.
-// The composer shows its own, beside what was typed.
-const isComposer = (event) => event.target.id === "composer";
+// The composer shows its own, beside what was typed; a poll comes again, and nobody asked for it.
+const isQuiet = (event) => ["composer", "live"].includes(event.target.id);
 
 document.addEventListener("htmx:response:error", (event) => {
-  if (isComposer(event)) return;
+  if (isQuiet(event)) return;
   const { status, headers } = event.detail.ctx.response;
   const isSentence = headers.get("content-type")?.startsWith("text/plain");
   const id = headers.get("x-request-id");
@@ -37,6 +37,6 @@ document.addEventListener("htmx:response:error", (event) => {
 });
 
 document.addEventListener("htmx:error", (event) => {
-  if (isComposer(event)) return;
+  if (isQuiet(event)) return;
   complain("The server could not be reached. Check the connection and try again.");
 });

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts import ledger
 from accounts.callers import Caller
 from accounts.ledger import Call
 from accounts.models import Attempt, Hold, Wallet
+from tests.conftest import signed_in
 
 DOLLAR = 10**9
 
@@ -35,3 +38,16 @@ def held(alice: Caller, wallet: Wallet) -> Callable[..., Hold]:
 def costing(nanousd: int, status: str = "done") -> list[Call]:
     """The calls of a request that one provider answered for that much."""
     return [Call(None, status, basis=Attempt.Basis.REPORTED, cost_nanousd=nanousd)]
+
+
+@pytest.fixture
+def queries_of() -> Callable[[Caller, str], int]:
+    """How many queries a page costs a person."""
+
+    def count_of(caller: Caller, path: str) -> int:
+        browser = signed_in(caller)
+        with CaptureQueriesContext(connection) as captured:
+            assert browser.get(path).status_code == 200
+        return len(captured)
+
+    return count_of

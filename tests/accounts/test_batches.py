@@ -4,12 +4,15 @@ import asyncio
 import threading
 
 import pytest
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from accounts import ids, ledger
-from accounts.batches import Batches
-from accounts.models import AuditEntry, Hold, Wallet
+from accounts.batches import BUSY_GROUP, Batches
+from accounts.models import Attempt, Entry, Hold, Receipt, Wallet
+from accounts.operations import Call, Close, Keep
 from accounts.refusals import PaymentRequired, Unavailable
+from accounts.shared_reads import once_a_group
 from tests.accounts.conftest import DOLLAR, costing
 
 
@@ -27,42 +30,52 @@ def batches() -> Batches:
 
 
 def holding(batches: Batches, caller, request_id: str, amount_nanousd: int = DOLLAR):
-    return batches.run(
-        caller.team.pk, ledger.hold, caller, request_id=request_id, amount_nanousd=amount_nanousd, model_id="llama"
-    )
+    return batches.submit(Keep(caller, request_id, amount_nanousd, "llama"))
 
 
-async def test_calls_that_wait_together_are_one_transaction(batches, wallet):
-    told = []
-
-    def work() -> None:
-        told.append("called")
-        transaction.on_commit(lambda: told.append("committed"))
-
-    await asyncio.gather(*(batches.run(wallet.pk, work) for _ in range(3)))
-
-    assert told == ["called"] * 3 + ["committed"] * 3
+def settling(batches: Batches, held, nanousd: int):
+    return batches.submit(Close(held, Hold.State.SETTLED, costing(nanousd)))
 
 
-async def test_calls_that_come_while_a_group_runs_are_the_next_group(batches, wallet):
-    told, may_go_on, runs = [], threading.Event(), threading.Event()
+def test_a_group_of_thirty_takes_as_many_statements_as_one_of_three(alice, db):
+    ledger.top_up(alice.team, by=alice.user, key="start", amount_nanousd=DOLLAR)
+    counts = []
+    for size in (3, 30):
+        names = [f"req_{size}_{number}" for number in range(size)]
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            held = ledger.apply([Keep(alice, name, 5, "llama") for name in names])
+            ledger.apply([Close(each, Hold.State.SETTLED, costing(5)) for each in held])
+        counts.append(len(queries))
 
-    def first() -> None:
+    assert counts[0] == counts[1]
+
+
+async def test_those_that_come_while_a_group_runs_are_the_next_group(batches, alice, wallet):
+    may_go_on, runs, begun = threading.Event(), threading.Event(), []
+
+    def first() -> Keep:
         runs.set()
         may_go_on.wait(10)
-        transaction.on_commit(lambda: told.append("first"))
+        return Keep(alice, "req_first", 1, "llama")
 
-    running = asyncio.ensure_future(batches.run(wallet.pk, first))
+    def reads(name: str) -> Keep:
+        begun.append(name)
+        return Keep(alice, name, 1, "llama")
+
+    running = batches.submit(first)
     await asyncio.to_thread(runs.wait, 10)
-    others = asyncio.gather(*(batches.run(wallet.pk, told.append, number) for number in range(3)))
+    others = [batches.submit(lambda name=name: reads(name)) for name in ("req_a", "req_b")]
     await asyncio.sleep(0)
+    assert begun == []
     may_go_on.set()
-    await asyncio.gather(running, others)
+    await asyncio.gather(running, *others)
 
-    assert told == ["first", 0, 1, 2]
+    assert begun == ["req_a", "req_b"]
 
 
-async def test_a_refused_hold_takes_nothing_from_those_beside_it(batches, alice, wallet):
+async def test_a_refused_hold_takes_nothing_from_those_beside_it_and_leaves_a_receipt(batches, alice, wallet):
     amounts = [4 * DOLLAR, 7 * DOLLAR, 6 * DOLLAR]
     calls = [holding(batches, alice, f"req_{amount}", amount) for amount in amounts]
 
@@ -70,30 +83,31 @@ async def test_a_refused_hold_takes_nothing_from_those_beside_it(batches, alice,
 
     assert isinstance(refused, PaymentRequired)
     assert (first.amount_nanousd, last.amount_nanousd) == (4 * DOLLAR, 6 * DOLLAR)
+    receipt = await Receipt.objects.aget()
+    assert (receipt.request_id, receipt.outcome, receipt.status) == (f"req_{7 * DOLLAR}", "refused", 402)
+    assert receipt.refusal["limits"][0]["left"] == 6 * DOLLAR
 
 
-async def test_a_call_that_breaks_is_undone_alone(batches, alice, wallet):
-    def broken() -> None:
-        ledger.top_up(alice.team, by=None, key="undone", amount_nanousd=5)
-        Wallet.objects.filter(pk=wallet.pk).update(held_nanousd=-1)
+async def test_what_breaks_is_undone_alone(batches, alice, wallet):
+    held = await holding(batches, alice, "req_1")
+    cannot_be_stored = [Call(None, "", basis=Attempt.Basis.REPORTED, cost_nanousd=1)]
 
-    outcomes = await asyncio.gather(
-        holding(batches, alice, "req_1"),
-        batches.run(wallet.pk, broken),
+    broken, other = await asyncio.gather(
+        batches.submit(Close(held, Hold.State.SETTLED, cannot_be_stored)),
         holding(batches, alice, "req_2"),
         return_exceptions=True,
     )
 
-    assert [type(outcome) for outcome in outcomes] == [Hold, IntegrityError, Hold]
+    assert isinstance(broken, Exception)
+    assert other.request_id == "req_2"
+    assert await Hold.objects.filter(state=Hold.State.OPEN).acount() == 2
 
 
 async def test_with_the_database_away_everybody_waiting_is_told_and_nothing_is_kept(batches, alice, wallet, caplog):
-    def away() -> None:
+    def away() -> Keep:
         raise OperationalError("database is locked")
 
-    outcomes = await asyncio.gather(
-        holding(batches, alice, "req_1"), batches.run(wallet.pk, away), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(holding(batches, alice, "req_1"), batches.submit(away), return_exceptions=True)
     after = await holding(batches, alice, "req_2")
 
     assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
@@ -102,32 +116,98 @@ async def test_with_the_database_away_everybody_waiting_is_told_and_nothing_is_k
 
 
 async def test_who_leaves_before_the_group_began_is_not_called(batches, alice, wallet):
-    leaving = asyncio.ensure_future(holding(batches, alice, "req_left"))
-    staying = asyncio.ensure_future(holding(batches, alice, "req_stayed"))
-    await asyncio.sleep(0)
+    leaving = holding(batches, alice, "req_left")
+    staying = holding(batches, alice, "req_stayed")
     leaving.cancel()
     await staying
 
     assert [hold.request_id async for hold in Hold.objects.all()] == ["req_stayed"]
 
 
-async def test_draining_waits_for_every_call(batches, alice, wallet):
-    hold = await holding(batches, alice, "req_1")
-    settling = asyncio.ensure_future(batches.run(wallet.pk, ledger.settle, hold, calls=costing(5)))
-    await asyncio.sleep(0)
+async def test_draining_waits_for_every_operation(batches, alice, wallet):
+    held = await holding(batches, alice, "req_1")
+    done = settling(batches, held, 5)
 
     await batches.drained()
 
-    assert settling.done() and settling.result() == 5
+    assert done.done() and done.result() == 5
 
 
-async def test_each_call_keeps_the_request_id_of_its_caller(batches, alice, wallet):
-    async def request(key: str) -> str:
+async def test_what_is_read_first_is_read_under_the_request_id_of_its_caller(batches, alice, wallet):
+    seen = []
+
+    def reads(name: str) -> Keep:
+        seen.append(ids.current_request_id())
+        return Keep(alice, name, 1, "llama")
+
+    async def request(name: str) -> str:
         own = ids.bind_request_id()
-        await batches.run(wallet.pk, ledger.top_up, alice.team, by=None, key=key, amount_nanousd=1)
+        await batches.submit(lambda: reads(name))
         return own
 
-    own_ids = await asyncio.gather(asyncio.create_task(request("a")), asyncio.create_task(request("b")))
+    own_ids = await asyncio.gather(asyncio.create_task(request("req_a")), asyncio.create_task(request("req_b")))
 
-    written = AuditEntry.objects.filter(action="top-up", actor=None).order_by("subject")
-    assert [entry.request_id async for entry in written] == own_ids
+    assert seen == own_ids
+
+
+async def test_what_requests_of_one_group_ask_alike_is_read_once_for_that_group(batches, alice, wallet):
+    may_go_on, runs, reads = threading.Event(), threading.Event(), []
+
+    @once_a_group
+    def amount(of: str) -> int:
+        reads.append(of)
+        return 1
+
+    def first() -> Keep:
+        runs.set()
+        may_go_on.wait(10)
+        return Keep(alice, "req_first", amount("llama"), "llama")
+
+    running = batches.submit(first)
+    await asyncio.to_thread(runs.wait, 10)
+    named = [("req_a", "llama"), ("req_b", "llama"), ("req_c", "qwen")]
+    others = [batches.submit(lambda name=name, of=of: Keep(alice, name, amount(of), of)) for name, of in named]
+    may_go_on.set()
+    await asyncio.gather(running, *others)
+
+    assert reads == ["llama", "llama", "qwen"]
+    assert amount("llama") and reads[3:] == ["llama"], "outside of a group everything is read"
+
+
+def test_what_is_held_and_closed_in_one_group_is_written_as_if_it_were_two(alice, db):
+    ledger.top_up(alice.team, by=alice.user, key="start", amount_nanousd=DOLLAR)
+    named = Hold(wallet_id=alice.team.pk, request_id="req_both")
+    other = Keep(alice, "req_other", 5, "llama")
+
+    ledger.apply([Keep(alice, "req_both", 5, "llama"), Close(named, Hold.State.SETTLED, costing(3)), other])
+
+    hold = Hold.objects.get(request_id="req_both")
+    assert (hold.state, hold.charged_nanousd) == ("settled", 3)
+    assert Attempt.objects.get().hold_id == Receipt.objects.get().hold_id == hold.pk
+    assert Entry.objects.get(kind=Entry.Kind.CHARGE).hold_id == hold.pk
+    assert Hold.objects.get(request_id="req_other").state == "open"
+
+
+@pytest.mark.parametrize(("first", "groups"), [(BUSY_GROUP, [BUSY_GROUP, 2]), (BUSY_GROUP - 1, [BUSY_GROUP - 1, 1, 1])])
+async def test_only_where_many_come_together_the_next_group_is_waited_for(batches, monkeypatch, first, groups):
+    sizes: list[int] = []
+    calls: list[asyncio.Future[None]] = []
+
+    def submit() -> None:
+        calls.append(batches.submit(lambda: None))
+
+    async def on_thread(group) -> list[None]:
+        sizes.append(len(group))
+        if len(sizes) == 1:
+            submit()
+            asyncio.get_running_loop().call_later(0.001, submit)
+        return [None] * len(group)
+
+    monkeypatch.setattr("accounts.batches._on_thread", on_thread)
+
+    for _ in range(first):
+        submit()
+    await asyncio.sleep(0.1)
+    await asyncio.gather(*calls)
+
+    assert sizes == groups

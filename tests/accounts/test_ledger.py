@@ -50,7 +50,7 @@ def test_what_is_held_cannot_be_held_again(alice, wallet, held):
         held(amount_nanousd=5 * DOLLAR)
 
     [limit] = refused.value.limits
-    assert (limit.limit_nanousd, limit.held_nanousd, limit.asked_nanousd) == (10 * DOLLAR, 6 * DOLLAR, 5 * DOLLAR)
+    assert (limit.limit, limit.held, limit.asked) == (10 * DOLLAR, 6 * DOLLAR, 5 * DOLLAR)
     assert limit.who_can_raise == ("alice",)
     assert figures(wallet) == (10 * DOLLAR, 6 * DOLLAR)
 

@@ -45,7 +45,7 @@ def test_the_tightest_of_all_limits_is_named_and_all_are_told(alice, bob, held, 
         ("the team's budget a day", False),
         ("the balance of Northlight", True),
     ]
-    assert refused.value.facts["limits"][0]["spent_nanousd"] == DOLLAR
+    assert refused.value.facts["limits"][0]["spent"] == DOLLAR
 
 
 def test_a_refusal_by_one_budget_holds_nothing_in_another(bob, held, limit, wallet):

@@ -32,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "tests/browser/" in item.nodeid)
 
 
+def choose_model(page: Page, model_id: str) -> None:
+    """As a person does in the composer: type, and take what is found."""
+    page.get_by_role("combobox", name="Model", exact=True).fill(model_id)
+    page.get_by_role("listbox", name="Models").locator(f'[data-value="{model_id}"]').click()
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     executable = os.environ.get("EMMA18_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)

@@ -107,6 +107,28 @@ def test_key_of_another_provider_is_not_sent_to_emma18(typed):
     assert "This is EMMA18's address. Choose EMMA18 above" in " ".join(form.errors["base_url"])
 
 
+def test_models_by_hand_are_taken_one_a_line_and_once():
+    form = ConnectForm(LOCAL | {"models_by_hand": " gpt-4o \r\n\r\nclaude/small\ngpt-4o\n"})
+
+    assert form.is_valid()
+    assert form.cleaned_data["models_by_hand"] == ["gpt-4o", "claude/small"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("gpt-4o, gpt-4o-mini", "“gpt-4o, gpt-4o-mini” is no model's id: one a line"),
+        ("a\x1bb", "is no model's id"),
+        ("x" * 201, "is no model's id"),
+        ("\n".join(map(str, range(201))), "At most 200 models"),
+    ],
+)
+def test_models_by_hand_that_cannot_be_asked_for_are_refused(typed, sentence):
+    form = ConnectForm(LOCAL | {"models_by_hand": typed})
+
+    assert sentence in " ".join(form.errors["models_by_hand"])
+
+
 @pytest.mark.parametrize("kind", ["", "embedded", "nonsense"])
 def test_only_kinds_that_can_be_connected_are_taken(kind):
     assert "kind" in ConnectForm(LOCAL | {"kind": kind}).errors

@@ -18,13 +18,13 @@ def answers(provider: Provider, **changed: str) -> dict[str, str]:
     return typed | changed
 
 
-def connected(provider: Provider, person) -> ProviderRow:
-    signed_in(person).post("/providers/connect/", answers(provider))
+def connected(provider: Provider, person, **changed: str) -> ProviderRow:
+    signed_in(person).post("/providers/connect/", answers(provider, **changed))
     return ProviderRow.objects.get(team=person.team, name="Lab")
 
 
 def model_ids(team) -> list[str]:
-    return [model.model_id for model in offers.callable_models(team)]
+    return sorted(offer.model.model_id for offer in offers.first_offers(team))
 
 
 def test_connecting_offers_what_the_provider_lists(alice, provider):
@@ -48,7 +48,7 @@ def test_page_lists_what_is_connected_and_shows_no_key(alice, provider):
     page = signed_in(alice).get("/providers/")
 
     rows = [(row.name, row.state_word, row.model_count, row.last_four) for row in page.context["providers"]]
-    assert rows == [("Built in", "Not running", 1, ""), ("Lab", "Healthy", 2, provider.key[-4:])]
+    assert rows == [("Lab", "Healthy", 2, provider.key[-4:]), ("Built in", "Not running", 1, "")]
     assert "Last answered" in page.text
     assert provider.key not in page.text
 
@@ -121,6 +121,24 @@ def test_provider_without_models_is_not_connected(alice, provider):
     assert "lists no models" in page.text
 
 
+def test_server_without_a_list_offers_the_models_entered_by_hand(alice, provider):
+    provider.script("/models", fault="refuse-404")
+
+    tried = signed_in(alice).post("/providers/test/", answers(provider, models_by_hand="by/hand"))
+    row = connected(provider, alice, models_by_hand="by/hand")
+
+    assert "1 model found" in " ".join(tried.text.split())
+    assert [offer.upstream_id for offer in row.offers.all()] == ["by/hand"]
+    synced = signed_in(alice).post(f"/providers/{row.public_id}/sync/", follow=True)
+    assert "Nothing changed: Lab serves 1 model." in synced.text
+
+
+def test_models_entered_by_hand_are_not_taken_where_the_server_lists_its_own(alice, provider):
+    row = connected(provider, alice, models_by_hand="by/hand")
+
+    assert sorted(offer.upstream_id for offer in row.offers.all()) == ["plain/large", "plain/small"]
+
+
 def test_name_that_is_taken_is_told_at_the_name(alice, provider):
     connected(provider, alice)
 
@@ -175,29 +193,20 @@ def test_trying_works_without_javascript(alice, provider):
     assert 'value="Lab"' in page.text
 
 
-def test_refreshing_takes_what_is_new_and_drops_what_is_gone(alice, provider):
-    row = connected(provider, alice)
-    provider.models = [*provider.models[1:], {"id": "plain/huge"}]
-
-    page = signed_in(alice).post(f"/providers/{row.public_id}/refresh/", follow=True)
-
-    assert "Lab serves 2 models." in page.text
-    assert model_ids(alice.team) == ["embedded/smollm2-135m-instruct", "plain/huge", "plain/large"]
-
-
-def test_failed_refresh_keeps_the_models_and_says_why_until_the_next_success(alice, provider):
+def test_failed_sync_keeps_the_models_and_says_why_until_the_next_success(alice, provider):
     row = connected(provider, alice)
     browser = signed_in(alice)
     provider.script("/models", fault="refuse-503", message="Back soon.")
 
-    page = browser.post(f"/providers/{row.public_id}/refresh/", follow=True)
+    page = browser.post(f"/providers/{row.public_id}/sync/", follow=True)
 
-    lab = page.context["providers"][1]
+    lab = page.context["providers"][0]
     assert (lab.state, lab.model_count) == ("failing", 2)
     assert "Back soon." in lab.last_error
     provider.script("/models")
-    page = browser.post(f"/providers/{row.public_id}/refresh/", follow=True)
-    assert (page.context["providers"][1].state, page.context["providers"][1].last_error) == ("healthy", "")
+    page = browser.post(f"/providers/{row.public_id}/check/", follow=True)
+    assert "Lab answers and lists 2 models." in page.text
+    assert (page.context["providers"][0].state, page.context["providers"][0].last_error) == ("healthy", "")
 
 
 def test_removing_takes_its_models_along_but_none_that_another_serves(alice, provider):
@@ -226,12 +235,14 @@ def test_member_sees_the_list_without_forms(bob):
     page = signed_in(bob).get("/providers/")
 
     assert page.context["providers"]
-    assert page.context["form"] is None
-    assert "connect-form" not in page.text
+    assert page.context["providers"][0].dependents is None
+    assert "connect-form" not in page.text and "provider-foot" not in page.text
 
 
 @pytest.mark.parametrize("who", ["bob", "vera"])
-@pytest.mark.parametrize("action", ["connect/", "test/", "{}/refresh/", "{}/remove/"])
+@pytest.mark.parametrize(
+    "action", ["connect/", "test/", "{}/sync/", "{}/apply/", "{}/rotate/", "{}/pause/", "{}/remove/"]
+)
 def test_only_owner_and_admins_manage(request, alice, who, action):
     built_in = alice.team.providers.get()
 
@@ -256,5 +267,7 @@ def test_list_costs_the_same_queries_however_many(alice, provider, django_assert
             alice.team, kind="openai-compatible", name=f"Lab {number}", base_url=provider.base_url, api_key=provider.key
         )
 
-    with django_assert_num_queries(4):  # session, user, membership with team, providers with counts
+    # Session, user, membership with team and 3 of the frame; providers, 5 of health and its strip,
+    # 5 of dependents, 1 of pending syncs.
+    with django_assert_num_queries(18):
         browser.get("/providers/")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from catalog.models import Cause
 from chat import failures
-from upstream.errors import AddressBlocked, Refused, TimedOut, Unreachable
+from upstream.errors import AddressBlocked, Garbled, Interrupted, Refused, TimedOut, Unreachable
 
 
 def judged(error) -> failures.Failure:
@@ -59,3 +60,35 @@ def test_retry_after_is_whole_seconds(said, told):
     refusal = judged(Refused(429, "Slow down.", retry_after_s=said)).refusal
 
     assert refusal.headers.get("Retry-After") == told
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (Refused(400, "No such tool."), None),
+        (Refused(413, "Too large."), None),
+        (Refused(401, "Who are you?"), Cause.KEY_REFUSED),
+        (Refused(402, "Pay first."), Cause.OUT_OF_FUNDS),
+        (Refused(404, "No such model."), Cause.NOT_AVAILABLE),
+        (Refused(408, "Too slow."), Cause.TIMEOUT),
+        (Refused(429, "Slow down."), Cause.RATE_LIMITED),
+        (Refused(503, "Come back later."), Cause.FAILING),
+        (Garbled("The provider redirected; not followed."), Cause.FAILING),
+        (TimedOut("The provider did not answer within 60 s.", may_have_billed=True), Cause.TIMEOUT),
+    ],
+)
+def test_what_a_failure_says_of_the_offers_health(error, cause):
+    assert judged(error).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (Refused(500, "Cannot write 'my secret plan'."), "It answered 500."),
+        (Garbled("The provider reported an error: 'my secret plan' is odd."), "The provider reported an error."),
+        (Interrupted("The provider fell silent for 60 s."), "The provider fell silent for 60 s."),
+        (Unreachable("Nothing answers at loopback:1."), "Nothing answers at loopback:1."),
+    ],
+)
+def test_what_is_kept_of_a_failure_quotes_no_prompt(error, kept):
+    assert failures.harm(error, Cause.FAILING).sentence == kept

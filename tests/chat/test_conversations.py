@@ -273,7 +273,7 @@ def test_a_page_costs_the_same_queries_however_long_the_list(alice, django_asser
 
     client = signed_in(alice)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         client.get(reverse("playground"))
 
 

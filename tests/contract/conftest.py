@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from tests import health
 from tests.provider import FAULTS, SMALL_MODEL, Provider, running_provider
 from tests.server import RunningServer, running_server
 
 SCENE = """
-from accounts import keys, people
+from django.db import transaction
+
+from accounts import keys, ledger, people
 from accounts.callers import Caller
 from accounts.models import Membership, Provider, User
 from catalog import sync
@@ -26,6 +29,8 @@ vera = User.objects.create_user(email="vera@example.org", password="a long enoug
 people.add_member(team, user=vera, role=Membership.Role.VIEWER)
 for name, base_url, key in {providers!r}:
     sync.connect(team, kind=Provider.Kind.OPENAI_COMPATIBLE, name=name, base_url=base_url, api_key=key)
+with transaction.atomic():
+    ledger.top_up(team, by=alice, key="scene", amount_nanousd=1000 * 10**9)
 owner = Caller(user=alice, team=team, role=Membership.Role.OWNER)
 row, revoked = keys.issue(owner, name="revoked")
 keys.revoke(owner, public_id=row.public_id)
@@ -73,6 +78,13 @@ def api(provider: Provider, spare: Provider) -> Iterator[Api]:
         providers = [("Loopback", provider.base_url, provider.key), ("Spare", spare.base_url, spare.key)]
         printed = server.run_python(SCENE.format(providers=providers))
         yield Api(f"{server.base_url}/api/v1", *printed.split(), server)
+
+
+@pytest.fixture(autouse=True)
+def everything_is_well(request: pytest.FixtureRequest) -> None:
+    """One test's failures do not send the next one's requests elsewhere."""
+    if "api" in request.fixturenames:
+        health.forget(request.getfixturevalue("api").server)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,10 @@ from tests.contract.shape import assert_refused
 
 CHAT = "/chat/completions"
 BODY = {"model": "plain/small", "messages": [{"role": "user", "content": "Hello!"}]}
-ENDPOINTS = [("POST", CHAT), ("GET", "/models"), ("GET", "/models/plain/small")]
+ENDPOINTS = [
+    ("POST", CHAT),
+    *[("GET", path) for path in ("/models", "/models/plain/small", "/key", "/credits")],
+]
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)

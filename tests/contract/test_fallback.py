@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests import health
 from tests.contract.shape import assert_refused
 
 CHAT = "/chat/completions"
@@ -101,8 +102,36 @@ def test_admins_are_told_until_it_works_again(api, http, fails, fault):
     http.post(CHAT, json=BODY)
     told = errors_for_admins(api)["Loopback"]
     fails("")
+    health.let_pass(api.server, 61)
 
     http.post(CHAT, json=BODY)
 
     assert "This account is closed." in told
     assert errors_for_admins(api)["Loopback"] == ""
+
+
+ROTATE = """
+from datetime import timedelta
+from accounts import people, vault
+from accounts.models import Provider, User
+row = Provider.objects.select_related("team").get(name="{name}")
+alice = people.member(row.team, user=User.objects.get(name="alice"))
+vault.rotate(row, base_url=row.base_url, api_key="sk-wrong-0123456789", overlap=timedelta(hours=1), by=alice)
+"""
+TELL_FALLEN_BACK = """
+from accounts.models import Provider
+print(Provider.objects.filter(fell_back_at__isnull=False).count())
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_key_before_a_rotation_answers_where_the_new_one_is_refused(http, api, fails, spare, stream):
+    fails("")
+    before = asked(spare)
+    api.server.run_python(ROTATE.format(name="Loopback"))
+
+    response = http.post(CHAT, json={**BODY, "stream": stream})
+
+    assert response.status_code == 200
+    assert asked(spare) == before
+    assert api.server.run_python(TELL_FALLEN_BACK).strip().splitlines()[-1] == "1"

@@ -28,4 +28,4 @@ def test_a_request_that_comes_back_to_us_is_not_sent_round_for_ever():
         answer = httpx.post(f"{address}/chat/completions", json=body, headers=headers, timeout=30)
 
     assert "connected to itself" in assert_refused(answer, 400, "loop_detected")["detail"]
-    assert sum(request.path == "/v1/chat/completions" for request in provider.requests) == 3
+    assert sum(request.path == "/v1/chat/completions" for request in provider.requests) <= 3

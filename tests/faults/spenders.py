@@ -24,11 +24,11 @@ django.setup()
 from django.db import connection, connections, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from accounts import budgets, invariants, ledger, people  # noqa: E402
+from accounts import budgets, codes, invariants, ledger, people  # noqa: E402
 from accounts.callers import Caller  # noqa: E402
 from accounts.ledger import Call  # noqa: E402
-from accounts.models import Attempt, Budget, Hold, Membership, User, Wallet  # noqa: E402
-from accounts.refusals import PaymentRequired  # noqa: E402
+from accounts.models import Attempt, AuditEntry, Budget, Hold, Membership, User, Wallet  # noqa: E402
+from accounts.refusals import Conflict, PaymentRequired  # noqa: E402
 
 PRICE = 100
 
@@ -189,6 +189,30 @@ def crashes() -> dict[str, Any]:
     return {"charges": charges, "broken": broken, "open": Hold.objects.filter(state=Hold.State.OPEN).count()}
 
 
+def redemptions(rounds: int, processes: int) -> dict[str, Any]:
+    """In each round that many processes, half of them of another team, redeem one code at once."""
+    redeemed, worth = [], 0
+    for number in range(rounds):
+        callers = [rich_caller(f"{name}{number}", PRICE) for name in ("here", "elsewhere")]
+        [code] = codes.issue(amount_nanousd=PRICE)
+        with starting_line() as wait:
+
+            def work(caller: Caller, wait: Callable[[], None] = wait, code: str = code) -> int:
+                wait()
+                try:
+                    codes.redeem(caller, code)
+                except Conflict as refusal:
+                    return 1 if "redeemed this code" in refusal.detail or "by another team" in refusal.detail else 2
+                return 0
+
+            children = [fork(partial(work, callers[turn % 2])) for turn in range(processes)]
+        outcomes = [exit_code(pid) for pid in children]
+        redeemed.append(outcomes.count(0) if set(outcomes) <= {0, 1} else outcomes)
+        worth += sum(Wallet.objects.get(team=caller.team).balance_nanousd - PRICE for caller in callers)
+    written = AuditEntry.objects.filter(action=codes.FAILED).count()
+    return {"redeemed": redeemed, "worth": worth, "refusals_written": written}
+
+
 def _die_at(point: int, caller: Caller, request_id: str) -> int:
     points = iter(range(point + 1))
 
@@ -207,5 +231,6 @@ def _die_at(point: int, caller: Caller, request_id: str) -> int:
 
 if __name__ == "__main__":
     scene, *numbers = sys.argv[1:]
-    told = {"overspend": overspend, "kills": kills, "crashes": crashes}[scene](*map(int, numbers))
+    scenes = {"overspend": overspend, "kills": kills, "crashes": crashes, "redemptions": redemptions}
+    told = scenes[scene](*map(int, numbers))
     json.dump(told | {"breaches": [str(breach) for breach in invariants.breaches()]}, sys.stdout)

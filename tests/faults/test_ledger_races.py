@@ -45,3 +45,14 @@ def test_a_process_killed_at_any_statement_or_commit_leaves_a_ledger_that_holds(
     assert list(dict.fromkeys(told["charges"])) == [None, 0, 50, 100]
     assert len(told["charges"]) >= 15
     assert (told["broken"], told["breaches"], told["open"]) == ([], [], 0)
+
+
+def test_a_code_that_many_redeem_at_once_is_worth_one_entry(spenders):
+    rounds = 4 * THOROUGHNESS
+
+    told = spenders("redemptions", rounds, 8)
+
+    assert told["redeemed"] == [1] * rounds
+    assert told["worth"] == 100 * rounds
+    assert told["refusals_written"] == 7 * rounds
+    assert told["breaches"] == []

@@ -206,6 +206,12 @@ def test_a_command_installs_what_it_needs_and_no_more(command: list[str], locks:
     assert bootstrap.locks_for(command[0], command[1:]) == locks
 
 
+def test_the_client_of_redis_is_installed_where_redis_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMMA18_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+    assert bootstrap.locks_for("up", ["--no-embedded"]) == ["server", "redis"]
+
+
 @pytest.mark.parametrize("arguments", [["--data", "kept"], ["--port", "1", "--data=kept"]])
 def test_the_data_option_is_in_place_before_settings_load(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -232,3 +238,11 @@ def test_the_set_up_imports_nothing_but_the_standard_library() -> None:
     names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     assert {name for name in names if not name.startswith("_")} <= sys.stdlib_module_names | {"emma18_site"}
+
+
+def test_environment_that_is_a_link_to_another_folder_is_known_again(machine: Path, monkeypatch: pytest.MonkeyPatch):
+    (machine / "kept").mkdir()
+    (machine / ".venv").symlink_to(machine / "kept")
+    monkeypatch.setattr(sys, "prefix", str(machine / ".venv"))
+
+    assert bootstrap.Environment(machine).is_running_this()

@@ -1,15 +1,18 @@
 """What every page has in common: its headers, nothing inline, and errors that are pages too."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts import keys
+from accounts.models import Heartbeat
 from tests.conftest import signed_in
 from tests.site.pages import PAGES, paths
 
-GETS = [path for path in paths("GET") if path not in ("/healthz", "/readyz")]
+GETS = [path for path in paths("GET") if path not in ("/healthz", "/readyz") and not path.endswith(".csv")]
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|href=\"javascript:", re.IGNORECASE)
 
 
@@ -47,9 +50,9 @@ def test_form_of_every_page_posts_to_an_address_that_exists(alice):
     browser = signed_in(alice)
     keys.issue(alice, name="laptop")
     patterns = [re.compile(re.sub(r"\{\w+\}", r"\\w+", path)) for method, path, _ in PAGES.values() if method == "POST"]
-    patterns += [re.compile(path) for path in paths("GET") if path.startswith("/account/")]
+    patterns += [re.compile(path) for path in paths("GET")]  # searches, and forms that post to their own page
 
-    actions = {action for path in GETS for action in re.findall(r'action="([^"]+)"', browser.get(path).text)}
+    actions = {action for path in GETS for action in re.findall(r'(?<!data-)action="([^"#]+)', browser.get(path).text)}
 
     assert len(actions) > 5
     assert [action for action in actions if not any(pattern.fullmatch(action) for pattern in patterns)] == []
@@ -95,9 +98,23 @@ def test_colour_scheme_leads_to_no_other_site(client, elsewhere):
 
 
 @pytest.mark.django_db
-def test_health_and_readiness_answer_load_balancers(client):
-    assert client.get("/healthz").json() == {"status": "ok"}
+def test_readiness_answers_load_balancers(client):
     assert client.get("/readyz").json() == {"status": "ok"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("seen_ago", "code", "status"),
+    [(None, 200, "never seen"), (timedelta(seconds=3), 200, "ok"), (timedelta(hours=1), 503, "down")],
+)
+def test_health_tells_of_background_workers_that_are_gone(client, seen_ago, code, status):
+    seen_at = timezone.now() - seen_ago if seen_ago else None
+    Heartbeat.objects.create(cluster="default", seen_at=seen_at, waiting=3)
+
+    told = client.get("/healthz")
+
+    assert (told.status_code, told.json()["parts"]["worker"]["status"]) == (code, status)
+    assert told.json()["parts"]["worker"]["waiting"] == (3 if seen_at else 0)
 
 
 @pytest.mark.parametrize("address", ["http://[x", "//evil.example//path"])

@@ -7,11 +7,15 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts import keys
-from chat import asgi as chat_routes
+from accounts import keys, limits, raises
+from accounts.refusals import Forbidden
 from chat import conversations
+from emma18_site.asgi import STREAMING_ROUTES
+from tests.clips import clip
 from tests.conftest import signed_in
+from tests.receipts import finished
 from tests.site.pages import API, LOGIN, PAGES, PEOPLE
+from videos import filing
 
 
 def routes(patterns: list[URLPattern | URLResolver] | None = None) -> Iterator[URLPattern]:
@@ -26,7 +30,15 @@ def routes(patterns: list[URLPattern | URLResolver] | None = None) -> Iterator[U
 def things(alice, bob) -> dict[str, str]:
     """Public ids of what bob and his team have."""
     reply = conversations.start(bob, prompt="Hello", model_id="embedded/smollm2-135m-instruct")
+    refused = finished(bob, refusal=Forbidden("Not this model."))
+    budget = limits.set_budget(alice, member_id=None, model_id="", window="day", hard_nanousd=10**9, soft_nanousd=None)
+    asked = raises.ask(bob, budget_id=None, amount_nanousd=10**9, until=None, reason="For more.")
     return {
+        "request": refused.request_id,
+        "video": clip(bob).public_id,
+        "collection": filing.collect(bob, "Spring film").public_id,
+        "ask": asked.public_id,
+        "budget": str(budget.pk),
         "key": keys.issue(bob, name="laptop")[0].public_id,
         "provider": bob.team.providers.get().public_id,
         "conversation": reply.conversation.public_id,
@@ -45,8 +57,8 @@ def test_every_view_declares_who_may_come_in():
 
 
 def test_every_streaming_route_declares_who_may_come_in():
-    assert chat_routes.ROUTES
-    assert all(route.policy for route in chat_routes.ROUTES)
+    assert len(STREAMING_ROUTES) > 2
+    assert all(route.policy for route in STREAMING_ROUTES)
 
 
 def test_every_page_is_in_the_table_of_who_gets_what():

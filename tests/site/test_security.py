@@ -145,6 +145,15 @@ def stored(server: RunningServer) -> bytes:
     return kept
 
 
+_CREDIT = """
+from django.db import transaction
+from accounts import ledger
+from accounts.models import Team
+with transaction.atomic():
+    ledger.top_up(Team.objects.get(name="Northlight"), by=None, key="scene", amount_nanousd=10**12)
+"""
+
+
 def use_keys_everywhere(browser: Browser, provider: Provider) -> tuple[str, list[httpx.Response]]:
     """Connect, test, call and chat, well and badly. Returns the access key that was issued and every other answer."""
     connect = {"kind": "openai-compatible", "name": "Lab", "base_url": provider.base_url, "api_key": provider.key}
@@ -172,6 +181,7 @@ def use_keys_everywhere(browser: Browser, provider: Provider) -> tuple[str, list
 def test_keys_are_found_in_no_page_log_or_database_file(provider: Provider):
     with running_server(EMMA18_LOG_LEVEL="DEBUG") as server, Browser(base_url=server.base_url, timeout=20) as browser:
         browser.sign_in(server.seed()["people"][0])
+        server.run_python(_CREDIT)
         access_key, answers = use_keys_everywhere(browser, provider)
 
         pages = crawl(browser)

@@ -38,8 +38,10 @@ def test_every_variable_that_is_read_is_documented_and_the_other_way_round():
         ("EMMA18_PUBLIC_URL", "https://emma18.example.org:port"),
         ("EMMA18_ALLOWED_HOSTS", "https://emma18.example.org"),
         ("EMMA18_EGRESS_ALLOW", "10.0.0.0/99"),
+        ("EMMA18_EGRESS_ALLOW", "ollama.lan"),
         ("EMMA18_DATABASE_URL", "mysql://host/name"),
         ("EMMA18_DATABASE_URL", "postgresql://host:port/name"),
+        ("EMMA18_REDIS_URL", "127.0.0.1:6379"),
         ("EMMA18_SMTP_URL", "mail.example.org"),
         ("EMMA18_SMTP_URL", "smtp://mail.example.org:port"),
         ("EMMA18_MAIL_FROM", "nobody"),
@@ -88,12 +90,12 @@ def test_public_installation_passes_the_deployment_audit(python):
 
 
 def test_egress_guard_hears_what_the_settings_allow(python):
-    show = "import django; django.setup(); from upstream import egress; print(*egress.allowed)"
+    show = "import django; django.setup(); from upstream import egress; print(*egress.allowed, sep=chr(10))"
 
-    at_home = python("-c", show, EMMA18_EGRESS_ALLOW="10.0.0.5, 192.168.1.0/24").stdout
+    at_home = python("-c", show, EMMA18_EGRESS_ALLOW="10.0.0.5, [fd12::1]:8000").stdout
     on_the_network = python("-c", show, EMMA18_LISTEN_HOST="0.0.0.0").stdout
 
     open_to_strangers = python("-c", show, EMMA18_SIGNUP="open").stdout
 
-    assert at_home.split() == ["10.0.0.5/32", "192.168.1.0/24", "127.0.0.0/8", "::1/128"]
+    assert at_home.splitlines() == ["10.0.0.5/32", "fd12::1/128 port 8000", "127.0.0.0/8", "::1/128"]
     assert on_the_network.split() == open_to_strangers.split() == []

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from tests.server import ROOT, free_port
+from upstream.embedded import model, runtime
 
 pytestmark = pytest.mark.xdist_group("up")  # they count processes and seconds: not beside each other
 
@@ -38,13 +40,21 @@ class Up:
         raise AssertionError(f"It ended without saying {words!r}:\n{''.join(self.said)}")
 
     def children(self) -> dict[str, int]:
-        """The process id of each direct child by its module."""
+        """The process id of each direct child by its module, and of the background clusters by their name too."""
         listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
         rows = [line.split() for line in listed.stdout.splitlines()]
-        return {row[4]: int(row[0]) for row in rows if row[1] == str(self.process.pid) and row[3:4] == ["-m"]}
+        own = [row for row in rows if row[1] == str(self.process.pid) and row[3:4] == ["-m"]]
+        return {" ".join(row[4:6] if row[4] == "emma18_site.workers" else row[4:5]): int(row[0]) for row in own}
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+
+    def worker_seen_after(self, moment: str) -> str:
+        """When the background workers were last heard of, as soon as that is later than this."""
+        while (seen := self.get("/healthz").json()["parts"]["worker"]["last_seen_at"] or "") <= moment:
+            assert self.process.poll() is None
+            time.sleep(0.1)
+        return seen
 
     def ends(self, within_s: float) -> int:
         code = self.process.wait(timeout=within_s)
@@ -125,11 +135,23 @@ def test_a_web_server_that_is_killed_is_started_again(data: Path) -> None:
             assert patient.get(f"http://127.0.0.1:{up.port}/healthz").status_code == 200
 
 
+def test_background_workers_run_and_are_started_again(data: Path) -> None:
+    with _up(data, "--no-embedded") as up:
+        up.hears("To stop")
+        seen = up.worker_seen_after("")
+        os.kill(up.children()["emma18_site.workers default"], signal.SIGKILL)
+
+        assert "was killed by SIGKILL; it starts again in 1 s" in up.hears("The background cluster 'default'")
+        up.worker_seen_after(seen)
+        up.process.terminate()
+        assert up.ends(within_s=10) == 0
+
+
 @pytest.mark.embedded
 def test_the_built_in_model_is_started_and_stopped_too(data: Path) -> None:
     with _up(data) as up:
         assert "small model running on this machine" in up.hears("Built-in model")
-        up.hears("is ready.")
+        up.hears(f"{model.MODEL_ID} is ready.")
         assert (data / "embedded.json").exists()
 
     assert not (data / "embedded.json").exists()
@@ -174,3 +196,16 @@ def test_a_database_that_does_not_answer_is_refused(data: Path) -> None:
     sentence = _refused(data, EMMA18_DATABASE_URL=url)
 
     assert "EMMA18_DATABASE_URL" in sentence and "secret" not in sentence
+
+
+@pytest.mark.embedded
+def test_the_storyboard_renderer_runs_beside_the_model(data: Path) -> None:
+    with _up(data) as up:
+        assert "embedded/storyboard" in up.hears("Storyboards")
+        up.hears("embedded/storyboard is ready")
+        found = runtime.read(data / "storyboard.json")
+        assert found is not None and found.pid == up.children()["upstream.embedded.storyboard"]
+
+        answer = httpx.get(f"{found.base_url}/video/seedance/modes", headers={"Authorization": f"Bearer {found.token}"})
+
+    assert [model["id"] for model in answer.json()["models"]] == ["embedded/storyboard"]

@@ -6,7 +6,7 @@ import pytest
 from tests.provider import REPLY, REQUEST_ID
 from tests.upstream.conftest import HURRIED, ask
 from upstream import chat
-from upstream.errors import Garbled, Refused, TimedOut, UpstreamError
+from upstream.errors import Garbled, Redirected, Refused, TimedOut, UpstreamError
 
 
 async def test_a_reply_comes_whole_with_the_providers_own_request_id(provider, endpoint):
@@ -106,7 +106,7 @@ async def test_a_key_echoed_by_the_provider_goes_no_further(provider, endpoint, 
         ("list", Garbled, "not an object"),
         ("no-choices", Garbled, "without choices"),
         ("not-http", Garbled, "not HTTP"),
-        ("redirect", Garbled, "The provider redirected; not followed"),
+        ("redirect", Redirected, "The provider redirected; not followed"),
     ],
 )
 async def test_what_is_no_answer_is_told_by_its_own_name(provider, endpoint, fault, kind, reason):

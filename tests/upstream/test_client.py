@@ -67,6 +67,7 @@ async def test_proxy_settings_of_the_machine_are_not_read(provider, endpoint, mo
     [
         "", "host", "ftp://host/v1", "http://", "http://host:99999/v1", "http://[::1", "http://user:pw@host/v1",
         "http://host/v1?x=1", "http://host/v1#x", "http://a..b/v1", f"http://{'a' * 70}.com/v1", "http://h\n/v1",
+        "http://xn--/v1", "http://xn--a.b-/v1", "http://\\host/v1", "http://a\\b/v1", "http://\ud800/v1",
     ],
 )  # fmt: skip
 async def test_an_unusable_base_url_is_said_to_be_one(base_url):

@@ -39,9 +39,11 @@ def weights() -> Path:
     )
 
 
-def serve(token: str) -> "Server":
-    """Load the model and answer OpenAI's wire contract on a free loopback port until the server is dropped."""
-    file = weights()
+def serve(token: str, file: Path | None = None, model_id: str = MODEL_ID) -> "Server":
+    """Load the built-in model, or the one in `file`, and answer OpenAI's wire contract on a free loopback port until
+    the server is dropped. Raises NotInstalled, or RuntimeError for a file that cannot be loaded."""
+    is_built_in = file is None
+    file = file or weights()
     try:
         import xllamacpp
     except ImportError as error:
@@ -51,7 +53,7 @@ def serve(token: str) -> "Server":
         ) from error
     params = xllamacpp.CommonParams()
     params.model.path = str(file)
-    params.model_alias = {MODEL_ID}
+    params.model_alias = {model_id}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [token]
@@ -63,10 +65,11 @@ def serve(token: str) -> "Server":
     params.n_batch = params.n_ubatch = BATCH_TOKENS
     params.cache_ram_mib = 0  # 8 GB by default
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads()
-    # What a request that names nothing gets: at the usual temperatures so small a model repeats itself for ever.
-    params.sampling.temp = 0.4
-    params.sampling.top_p = 0.9
-    params.sampling.penalty_repeat = 1.1
+    if is_built_in:
+        # What a request that names nothing gets: at the usual temperatures so small a model repeats itself for ever.
+        params.sampling.temp = 0.4
+        params.sampling.top_p = 0.9
+        params.sampling.penalty_repeat = 1.1
     return xllamacpp.Server(params)
 
 

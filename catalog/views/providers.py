@@ -1,4 +1,5 @@
-"""The Providers page: connecting, testing, refreshing and removing what a team's models come from."""
+"""The Providers page, and connecting one: presets, the test and the form. What is done with those that are connected is
+in `connected.py`."""
 
 from typing import Any
 
@@ -8,12 +9,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import Membership
+from accounts.models import Membership, Provider
 from accounts.policies import CallerRequest, signed_in
 from accounts.refusals import Conflict
-from catalog import sync
+from catalog import pending, presets, sync
 from catalog.connections import connections, find
-from catalog.forms import ConnectForm
+from catalog.forms import ConnectForm, RotateProviderForm
 from upstream.client import Endpoint
 from upstream.errors import Garbled, Refused, TimedOut, Unreachable, UpstreamError
 
@@ -23,7 +24,15 @@ ADMIN = Membership.Role.ADMIN
 @require_safe
 @signed_in()
 def providers(request: CallerRequest) -> HttpResponse:
-    return _page(request)
+    """With ?preset= the form is filled in, with ?rotate= the panel that replaces a provider's key is open."""
+    if not request.caller.has_role(ADMIN):
+        return page(request)
+    if preset := presets.named(request.GET.get("preset", "")):
+        typed = {"kind": preset.kind.value, "name": preset.name, "base_url": preset.base_url}
+        return page(request, form=ConnectForm(initial=typed), preset=preset)
+    if public_id := request.GET.get("rotate"):
+        return page(request, rotating=find(request.caller, public_id))
+    return page(request)
 
 
 @require_POST
@@ -33,15 +42,15 @@ def connect(request: CallerRequest) -> HttpResponse:
     form = ConnectForm(request.POST)
     if form.is_valid():
         try:
-            connected = sync.connect(request.caller.team, **form.cleaned_data)
+            connected = sync.connect(request.caller.team, **form.cleaned_data, by=request.caller)
         except UpstreamError as error:
-            form.add_error(_field_at_fault(error), str(error))
+            form.add_error(field_at_fault(error), str(error))
         except Conflict as refusal:
             form.add_error(refusal.param, refusal.detail)
         else:
             messages.success(request, f"{connected.name} is connected. Its models can be called now.")
             return redirect("providers")
-    return _page(request, form=form, status=422)
+    return page(request, form=form, status=422)
 
 
 @require_POST
@@ -54,57 +63,51 @@ def test(request: CallerRequest) -> HttpResponse:
     if form.is_valid():
         endpoint = Endpoint(base_url=form.cleaned_data["base_url"], api_key=form.cleaned_data["api_key"])
         try:
-            found = {"model_ids": [model.id for model in sync.read_models(endpoint)]}
+            listed = sync.read_models(
+                endpoint, kind=form.cleaned_data["kind"], models_by_hand=form.cleaned_data["models_by_hand"]
+            )
+            found = {"model_ids": [model.id for model in listed]}
         except UpstreamError as error:
             found = {"error": str(error)}
     else:
         found = {"error": " ".join(str(sentence) for sentences in form.errors.values() for sentence in sentences)}
     status = 422 if "error" in found else 200
     if not request.htmx:
-        return _page(request, form=form, connection=found, status=status)
+        return page(request, form=form, connection=found, status=status)
     return render(request, "catalog/_connect.html#connection-result", {"connection": found}, status=status)
 
 
-@require_POST
-@signed_in(least=ADMIN)
-def refresh(request: CallerRequest, public_id: str) -> HttpResponse:
-    provider = find(request.caller, public_id)
-    try:
-        count = sync.refresh(provider)
-    except UpstreamError as error:
-        messages.error(request, f"{provider.name}: {error}")
-    else:
-        messages.success(request, f"{provider.name} serves {count} model{'' if count == 1 else 's'}.")
-    return redirect("providers")
-
-
-@require_POST
-@signed_in(least=ADMIN)
-def remove(request: CallerRequest, public_id: str) -> HttpResponse:
-    provider = find(request.caller, public_id)
-    sync.remove(provider)
-    messages.success(request, f"{provider.name} is removed and its key destroyed.")
-    return redirect("providers")
-
-
-def _page(
+def page(
     request: CallerRequest,
     *,
     form: ConnectForm | None = None,
+    preset: presets.Preset | None = None,
     connection: dict[str, Any] | None = None,
+    rotating: Provider | None = None,
+    rotate_form: RotateProviderForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     may_manage = request.caller.has_role(ADMIN)
-    context = {
-        "providers": connections(request.caller.team),
+    listed = connections(request.caller.team, with_dependents=may_manage)
+    context: dict[str, Any] = {
+        "providers": listed,
+        "ordered_count": sum(not provider.is_embedded for provider in listed),
         "may_manage": may_manage,
-        "form": form or (ConnectForm() if may_manage else None),
-        "connection": connection,
     }
+    if may_manage:
+        context |= {
+            "pending": pending.waiting(request.caller.team),
+            "form": form or ConnectForm(),
+            "preset": preset,
+            "presets": presets.PRESETS,
+            "connection": connection,
+            "rotating": rotating,
+            "rotate_form": rotate_form or (RotateProviderForm(provider=rotating) if rotating else None),
+        }
     return render(request, "catalog/providers.html", context, status=status)
 
 
-def _field_at_fault(error: UpstreamError) -> str | None:
+def field_at_fault(error: UpstreamError) -> str | None:
     """The field to correct; None where nothing typed is at fault."""
     match error:
         case Refused(status=401 | 403):

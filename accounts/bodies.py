@@ -1,0 +1,58 @@
+"""Reading the body of an API request as a JSON object, and refusing everything else. Knows no field."""
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from accounts.refusals import BadRequest
+
+MAX_NESTING = 200  # far above any tool schema, far below what Python's own parser and encoder can take
+
+
+def read_object(raw: bytes, *, with_fields: str) -> dict[str, Any]:
+    """Raises BadRequest. `with_fields` says in words what the object should hold."""
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadRequest("The request body is not UTF-8. Send JSON in UTF-8.") from None
+    try:
+        _check_nesting(text)
+        body = _decode(text)
+    except json.JSONDecodeError as error:
+        raise BadRequest(
+            f"The request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from None
+    except ValueError:  # a whole number of thousands of digits
+        raise BadRequest("The request body holds a number that is too long to read.") from None
+    if not isinstance(body, dict):
+        raise BadRequest(f"The request body must be a JSON object with {with_fields}.")
+    return body
+
+
+def _check_nesting(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAX_NESTING:
+        return  # nearly always: too few brackets to be nested deeper
+    depth = 0
+    for bracket in re.finditer(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', text, re.DOTALL):
+        match bracket[0][0]:
+            case "[" | "{":
+                depth += 1
+            case "]" | "}":
+                depth -= 1
+        if depth > MAX_NESTING:
+            raise BadRequest(f"The request body is nested more than {MAX_NESTING} levels deep.")
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise BadRequest(f"The request body holds a number that is not finite ({text[:40]}), which JSON does not allow.")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        _refuse_number(text)
+    return value
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_number, parse_float=_finite).decode

@@ -1,0 +1,184 @@
+"""What a completion costs: the most it can, before it is sent; and what is due for what came, after.
+
+Pure arithmetic over whole tokens and pico-dollars. Knows no ledger and no provider.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from accounts import money
+from accounts.models.money import MOST_NANOUSD
+from accounts.refusals import BadRequest
+from catalog.prices import TokenPrice
+from chat.requests import ChatRequest
+
+# A byte-level tokenizer never makes more tokens than bytes; roles and separators come on top.
+TOKENS_A_MESSAGE = 8
+TOKENS_A_REQUEST = 64
+# The largest image of the providers' own rules, but for one model that counts small images dear.
+TOKENS_AN_IMAGE = 6_000
+DEFAULT_OUTPUT_CAP = 16_384
+LEAST_OUTPUT_CAP = 256
+BYTES_A_TOKEN = 4  # of text in most languages, where a provider does not count for us
+MOST_TOKENS = 2**31 - 1  # that a column holds
+
+# Parameters under which providers ask another price, and the values under which they do not.
+_PRICED_PARAMETERS: dict[str, tuple[object, ...]] = {
+    "service_tier": (None, "auto", "default", "standard"),
+    "web_search_options": (None,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that a request can cost. `output_cap` is what is sent where the caller set none; None where nothing is
+    at stake."""
+
+    amount_nanousd: int
+    least_nanousd: int | None
+    prompt_tokens: int
+    output_cap: int | None
+
+
+def prompt_bound(request: ChatRequest) -> int:
+    """Tokens that the prompt has at most."""
+    return (
+        request.text_bytes + TOKENS_A_MESSAGE * request.messages + TOKENS_A_REQUEST + TOKENS_AN_IMAGE * request.images
+    )
+
+
+def prompt_estimate(request: ChatRequest) -> int:
+    """Tokens that the prompt has about."""
+    return -(-request.text_bytes // BYTES_A_TOKEN) + TOKENS_AN_IMAGE // 6 * request.images
+
+
+def bound(
+    request: ChatRequest, prices: list[TokenPrice | None], *, context: int | None, model_cap: int | None
+) -> Bound:
+    """Over all the prices at which it may be served. Raises BadRequest for a parameter that has a price of its own."""
+    priced = [price for price in prices if price and (price.prompt_picousd or price.completion_picousd)]
+    prompt = prompt_bound(request)
+    if not priced:
+        return Bound(0, None, prompt, None)
+    for name, free_values in _PRICED_PARAMETERS.items():
+        if request.body.get(name) not in free_values:
+            raise BadRequest(
+                f"'{name}' changes what a provider asks, and no price is known for it here. Leave it out.", param=name
+            )
+    cap = request.output_cap
+    if cap is not None:
+        return Bound(_most(request, priced, prompt, _capped(cap, model_cap, context)), None, prompt, None)
+    room = max(LEAST_OUTPUT_CAP, context - prompt) if context else DEFAULT_OUTPUT_CAP
+    cap = _capped(min(DEFAULT_OUTPUT_CAP, room), model_cap, context)
+    least = min(LEAST_OUTPUT_CAP, cap)
+    return Bound(_most(request, priced, prompt, cap), _most(request, priced, prompt, least), prompt, cap)
+
+
+def dearest(bounds: list[Bound]) -> Bound:
+    """The most that a request can cost when any of several models may answer it, all under one cap."""
+    first, *others = bounds
+    if not others:
+        return first
+    caps = [bound.output_cap for bound in bounds if bound.output_cap is not None]
+    leasts = [bound.least_nanousd for bound in bounds if bound.least_nanousd is not None]
+    return Bound(
+        max(bound.amount_nanousd for bound in bounds),
+        max(leasts, default=None),
+        first.prompt_tokens,
+        min(caps, default=None),
+    )
+
+
+def _capped(cap: int, *limits: int | None) -> int:
+    """No model writes more than it can, whatever it is allowed."""
+    return min([cap, *(limit for limit in limits if limit)])
+
+
+def _most(request: ChatRequest, prices: list[TokenPrice], prompt: int, cap: int) -> int:
+    output = cap * request.choices
+    most = max(
+        money.cost_nanousd([(prompt, _dearest_prompt(price)), (output, price.completion_picousd)]) for price in prices
+    )
+    return min(most, MOST_NANOUSD)
+
+
+def _dearest_prompt(price: TokenPrice) -> int:
+    return max(price.prompt_picousd, price.cached_picousd or 0)
+
+
+def affordable_cap(
+    request: ChatRequest, prices: list[TokenPrice | None], bound: Bound, held_nanousd: int
+) -> int | None:
+    """The cap on the output that what was held pays for; the bound's own where it was held whole."""
+    if bound.output_cap is None or held_nanousd >= bound.amount_nanousd:
+        return bound.output_cap
+    caps = [
+        (held_nanousd * money.PICO_PER_NANO - bound.prompt_tokens * _dearest_prompt(price))
+        // (price.completion_picousd * request.choices)
+        for price in prices
+        if price and price.completion_picousd
+    ]
+    return min([bound.output_cap, *caps])
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a request used. `cached` are among `prompt`."""
+
+    prompt: int
+    completion: int
+    cached: int = 0
+
+
+def reported(usage: object) -> Tokens | None:
+    """A provider's own count, if it makes sense."""
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = _figure(usage.get("prompt_tokens")), _figure(usage.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return None
+    details = usage.get("prompt_tokens_details")
+    cached = _figure(details.get("cached_tokens")) if isinstance(details, dict) else None
+    return Tokens(prompt, completion, min(cached or 0, prompt))
+
+
+def _figure(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
+
+
+def delivered(request: ChatRequest, output_bytes: int) -> Tokens:
+    """An estimate for what was delivered, where the provider did not count. It grows with what came."""
+    return Tokens(prompt_estimate(request), -(-output_bytes // BYTES_A_TOKEN))
+
+
+def cost(price: TokenPrice | None, tokens: Tokens) -> int:
+    """Nano-dollars, rounded up once. Without a price nothing is charged; the receipt says that none is known."""
+    if price is None:
+        return 0
+    cached_price = price.prompt_picousd if price.cached_picousd is None else price.cached_picousd
+    return money.cost_nanousd(
+        [
+            (tokens.prompt - tokens.cached, price.prompt_picousd),
+            (tokens.cached, cached_price),
+            (tokens.completion, price.completion_picousd),
+        ]
+    )
+
+
+def output_bytes(choices: list[Any], part: str) -> int:
+    """The size of what these choices say: their text, their reasoning and the arguments of tools they call. `part` is
+    delta or message."""
+    size = 0
+    for choice in choices:
+        said = choice.get(part) if isinstance(choice, dict) else None
+        if isinstance(said, dict):
+            size += sum(_text_bytes(value) for name, value in said.items() if name != "role")
+    return size
+
+
+def _text_bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode(errors="replace"))
+    if isinstance(value, dict):
+        return sum(_text_bytes(each) for each in value.values())
+    return sum(_text_bytes(each) for each in value) if isinstance(value, list) else 0

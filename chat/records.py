@@ -1,0 +1,243 @@
+"""What a completion comes to, from its hold to its receipt: its calls, what was delivered, what is charged, and the
+lease that says it lives. Knows how a request ends, not how it is answered. Never a prompt, a reply or a key.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from accounts.batches import group_commit
+from accounts.callers import Caller
+from accounts.models import Attempt, Hold, Receipt
+from accounts.operations import Call, Close, Ending, Held, Renew, Switch
+from accounts.receipts import refusal_facts
+from accounts.refusals import Refusal, Unavailable
+from catalog import routing
+from catalog.breaker import Harm
+from chat import charging, failures
+from chat.charging import Tokens
+from chat.fallback import Way
+from chat.requests import ChatRequest
+from upstream.errors import UpstreamError
+
+logger = logging.getLogger(__name__)
+
+RENEW_EVERY_S = 10.0
+LOOK_EVERY_S = 1.0
+SETTLE_WITHIN_S = 60.0  # a database that is away is waited for; then the hold lapses and is reaped
+SETTLE_AGAIN_S = 1.0
+CLIENT_GONE = 499  # what a receipt says where no status was sent, as web servers' logs do
+
+Outcome = Receipt.Outcome
+
+
+class Record:
+    """What one completion comes to: its calls, what was delivered, its log line and its money. It ends once, with the
+    first outcome that is told. Never a prompt, a reply or a key."""
+
+    def __init__(self, caller: Caller, request: ChatRequest, way: Way, held: Held) -> None:
+        self.request_id = held.request_id
+        self.provider_name = ""
+        self.model_id = held.model_id
+        self.asked_as = request.model
+        self.attempts = 0
+        self.upstream_request_id: str | None = None
+        self.first_event_at: float | None = None
+        self.output_bytes = 0
+        self._caller = caller
+        self._request = request
+        self._held = held
+        self._way = way
+        self._calls: list[Call] = []
+        self._began_at = time.perf_counter()
+        self._ending: asyncio.Task[None] | None = None
+        _leases.add(self)
+
+    async def turn_to(self, way: Way) -> Refusal | None:
+        """The way that is tried from now on. What is held goes with it to another model, unless a budget of that model
+        leaves too little: then its refusal is returned, and nothing has changed."""
+        if way.model_id != self.model_id:
+            try:
+                await group_commit.submit(Switch(self._caller, self._held, way.model_id))
+            except Refusal as refusal:
+                return refusal
+        self._way = way
+        self.model_id, self.asked_as, self.provider_name = way.model_id, way.asked_as, way.provider.name
+        self.attempts += 1
+        return None
+
+    def note_failure(self, error: UpstreamError, failure: failures.Failure) -> None:
+        """One provider's failure; the next may still answer. The provider's own words may quote the prompt."""
+        code = failure.refusal.code
+        self._calls.append(Call(self._way.provider, code[:40]))
+        logger.warning("provider failed", extra=self._what() | {"kind": type(error).__name__, "code": code})
+
+    def deliver(self, output_bytes: int) -> None:
+        """Count a part of a stream that goes out. From the first on, a process that dies leaves something to charge."""
+        if not self.output_bytes:
+            _leases.renew(self)
+        self.output_bytes += output_bytes
+
+    def delivered_nanousd(self) -> int:
+        """What is due if nothing more comes."""
+        if self.first_event_at is None:
+            return 0
+        return charging.cost(self._way.price, charging.delivered(self._request, self.output_bytes))
+
+    async def end(
+        self,
+        outcome: Outcome,
+        *,
+        usage: object = None,
+        refusal: Refusal | None = None,
+        harm: Harm | None = None,
+        is_delivered: bool = True,
+    ) -> None:
+        """Settle at what the provider counted, else at what was delivered; release where nothing was.
+
+        Returns when that is committed. A database that is away keeps nobody waiting: it is tried again in the
+        background, and at last left to the reaper.
+        """
+        if self._ending is None:
+            closing = self._closing(outcome, usage, refusal, is_delivered)
+            _leases.discard(self)
+            self._ending = asyncio.create_task(self._settle(closing, harm))
+        await asyncio.shield(self._ending)
+
+    def _closing(self, outcome: Outcome, usage: object, refusal: Refusal | None, is_delivered: bool) -> Close:
+        counted = charging.reported(usage)
+        tokens = counted or charging.delivered(self._request, self.output_bytes) if is_delivered else None
+        if tokens:
+            self._calls.append(self._answered(outcome, tokens, is_reported=counted is not None))
+        ended_at = time.perf_counter()
+        first_ms = self._ms(self.first_event_at) if self.first_event_at else None
+        self._log(outcome, tokens, first_ms=first_ms, ended_at=ended_at)
+        return Close(
+            self._held,
+            Hold.State.SETTLED if tokens else Hold.State.RELEASED,
+            self._calls,
+            Ending(
+                outcome,
+                status=_status(outcome, refusal, is_delivered),
+                code=refusal.code if refusal else "",
+                tokens_in=tokens.prompt if tokens else None,
+                tokens_out=tokens.completion if tokens else None,
+                price=self._way.price.as_json() if self._way.price else {},
+                first_token_ms=None if first_ms is None else int(first_ms),
+                total_ms=int(self._ms(ended_at)),
+                refusal=refusal_facts(refusal) if refusal else None,
+            ),
+        )
+
+    def _answered(self, outcome: Outcome, tokens: Tokens, *, is_reported: bool) -> Call:
+        return Call(
+            self._way.provider,
+            outcome.value,
+            basis=Attempt.Basis.REPORTED if is_reported else Attempt.Basis.ESTIMATED,
+            cost_nanousd=charging.cost(self._way.price, tokens),
+            usage={
+                "prompt_tokens": tokens.prompt,
+                "completion_tokens": tokens.completion,
+                "cached_tokens": tokens.cached,
+            },
+            upstream_request_id=self.upstream_request_id or "",
+        )
+
+    async def _settle(self, closing: Close, harm: Harm | None) -> None:
+        try:
+            await group_commit.submit(closing)
+        except Unavailable:
+            _keep_task(asyncio.create_task(_settle_later(closing)))
+        except Exception:  # the caller has the answer; the reaper closes what is left open
+            logger.exception("settlement failed", extra={"request_id": self.request_id})
+        if harm:
+            await routing.failed(self._way.health, harm)
+        elif closing.state == Hold.State.SETTLED:
+            await routing.finished(self._way.health)
+
+    def _log(self, outcome: Outcome, tokens: Tokens | None, *, first_ms: float | None, ended_at: float) -> None:
+        logger.info(
+            "completion %s",
+            outcome.value,
+            extra=self._what()
+            | {
+                "upstream_request_id": self.upstream_request_id,
+                "ms": self._ms(ended_at),
+                "first_event_ms": first_ms,
+                "tokens_in": tokens and tokens.prompt,
+                "tokens_out": tokens and tokens.completion,
+            },
+        )
+
+    def _what(self) -> dict[str, object]:
+        caller = self._caller
+        return {
+            "team": caller.team.public_id,
+            "key": caller.access_key.public_id if caller.access_key else None,
+            "model": self.model_id,
+            "provider": self.provider_name,
+            "stream": self._request.stream,
+        }
+
+    def _ms(self, moment: float) -> float:
+        return round((moment - self._began_at) * 1000, 1)
+
+    def renewal(self) -> Renew:
+        return Renew(self._held, self.delivered_nanousd())
+
+
+def _status(outcome: Outcome, refusal: Refusal | None, is_delivered: bool) -> int:
+    if is_delivered:
+        return 200
+    return refusal.status if refusal else CLIENT_GONE
+
+
+_background: set[asyncio.Task[None]] = set()
+
+
+def _keep_task(task: asyncio.Task[None]) -> None:
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+
+
+async def _settle_later(closing: Close) -> None:
+    give_up_at = time.monotonic() + SETTLE_WITHIN_S
+    while time.monotonic() < give_up_at:
+        await asyncio.sleep(SETTLE_AGAIN_S)
+        with suppress(Unavailable):
+            await group_commit.submit(closing)
+            return
+    logger.error("settlement given up", extra={"request_id": closing.hold.request_id})
+
+
+class _Leases:
+    """Renews the holds of the requests that run in this process, each with what it would have to pay by now."""
+
+    def __init__(self) -> None:
+        self._records: dict[Record, float] = {}  # and when each is due
+        self._renewing: asyncio.Task[None] | None = None
+
+    def add(self, record: Record) -> None:
+        self._records[record] = time.monotonic() + RENEW_EVERY_S
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew_due())
+
+    def discard(self, record: Record) -> None:
+        self._records.pop(record, None)
+
+    def renew(self, record: Record) -> None:
+        """Write down now what a record would have to pay; nobody waits for it."""
+        self._records[record] = time.monotonic() + RENEW_EVERY_S
+        renewing = group_commit.submit(record.renewal)
+        renewing.add_done_callback(lambda done: done.cancelled() or done.exception())  # the next one may succeed
+
+    async def _renew_due(self) -> None:
+        while self._records:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = time.monotonic()
+            for record in [record for record, due in self._records.items() if due <= now]:
+                self.renew(record)
+
+
+_leases = _Leases()
