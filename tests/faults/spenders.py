@@ -93,6 +93,14 @@ def starting_line() -> Iterator[Callable[[], None]]:
         os.close(write_end)
 
 
+def _wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError("No request has been settled for a minute.")
+        time.sleep(0.005)
+
+
 def let_lapse_and_reap() -> None:
     Hold.objects.filter(state=Hold.State.OPEN).update(lease_until=timezone.now() - timedelta(seconds=1))
     while ledger.reap():
@@ -125,7 +133,10 @@ def overspend(rounds: int, processes: int) -> dict[str, Any]:
 
 
 def kills(count: int, processes: int) -> dict[str, Any]:
-    """Processes spend without end and write down what they were told; one after the other is killed at random."""
+    """Processes spend without end and write down what they were told; one after the other is killed at random.
+
+    Before each kill one more request has come to its end than kills so far, however slow the machine is.
+    """
     caller = rich_caller("kills", 10**9)
     journal = Path(tempfile.mkstemp(prefix="emma18-journal-")[1])
 
@@ -145,7 +156,8 @@ def kills(count: int, processes: int) -> dict[str, Any]:
 
     children = [fork(work) for _ in range(processes)]
     try:
-        for _ in range(count):
+        for kill in range(count):
+            _wait_for(lambda wanted=kill + 1: journal.read_text().count("settled ") >= wanted)
             time.sleep(random.uniform(0.02, 0.12))
             victim = children.pop(random.randrange(len(children)))
             os.kill(victim, signal.SIGKILL)
