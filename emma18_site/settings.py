@@ -112,6 +112,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "emma18_site.shell.shell",
             ],
+            "builtins": ["emma18_site.templatetags.icons"],  # on every page, dozens of times
         },
     },
 ]

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 from django.template.loader import render_to_string
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -178,9 +177,7 @@ def rendered(card: Card, *, may_create: bool, is_picked: bool, csrf_token: str) 
 @lru_cache(maxsize=1 << 10)
 def _rendered(card: Card, _age: int, may_create: bool, is_picked: bool) -> str:
     shown = {"card": card, "may_create": may_create, "picked": [card.id] if is_picked else []}
-    return render_to_string(
-        "videos/_card.html", shown | {"sprite": static("icons/sprite.svg"), "csrf_token": SafeString(_TOKEN)}
-    )
+    return render_to_string("videos/_card.html", shown | {"csrf_token": SafeString(_TOKEN)})
 
 
 def _age(moment: datetime) -> int:

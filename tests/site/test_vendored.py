@@ -41,7 +41,7 @@ def test_sprite_holds_every_icon_that_templates_name() -> None:
     named = {
         name
         for template in (ROOT / "templates").rglob("*.html")
-        for name in re.findall(r'parts/icon\.html" with name="([^"]+)"', template.read_text())
+        for name in re.findall(r'{% icon "([^"]+)" %}', template.read_text())
     }
 
     assert named
