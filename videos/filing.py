@@ -7,15 +7,19 @@ lost or by the collection they were in, and takes just that to put things back.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 
 from accounts.callers import Caller
 from accounts.models import Team, User
 from accounts.refusals import BadRequest, Conflict, NotFound
 from videos.lifecycle.telling import tell_all
 from videos.models import Collection, Tag, Tagging, VideoTask
+
+if TYPE_CHECKING:
+    from videos.gallery import Glance
 
 type Changed = dict[str, list[str]]
 """Public ids of videos, by a tag's name or a collection's public id; "" is none."""
@@ -90,10 +94,10 @@ def move(tasks: Sequence[VideoTask], collection: Collection | None, *, by: User)
     return were
 
 
-def tags_of(tasks: Iterable[VideoTask]) -> dict[int, list[str]]:
+def tags_of(glances: Iterable["Glance"]) -> dict[int, list[str]]:
     """By the number of the video. One query."""
     found: dict[int, list[str]] = {}
-    rows = Tagging.objects.filter(task__in=[task.pk for task in tasks]).order_by("tag__name")
+    rows = Tagging.objects.filter(task__in=[each.pk for each in glances]).order_by("tag__name")
     for pk, name in rows.values_list("task_id", "tag__name"):
         found.setdefault(pk, []).append(name)
     return found
@@ -101,7 +105,8 @@ def tags_of(tasks: Iterable[VideoTask]) -> dict[int, list[str]]:
 
 def tag_names(team: Team) -> list[str]:
     """Those that a video has. One query."""
-    return list(team.video_tags.exclude(taggings=None).distinct().order_by("key").values_list("name", flat=True))
+    used = team.video_tags.filter(Exists(Tagging.objects.filter(tag=OuterRef("pk"))))
+    return list(used.order_by("key").values_list("name", flat=True))
 
 
 def find(team: Team, public_id: str) -> Collection:

@@ -5,18 +5,17 @@ a team sees all its videos, as its access keys do. Reads rows only.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Value
+from django.db.models.functions import StrIndex
 from django.utils import timezone
 
 from accounts.models import Team, User
 from accounts.prepared import Prepared
-from accounts.statements import rows
 from videos import filing, ratings
 from videos.models import COST, STARS, Tag, Tagging, VideoTask, folded
 from videos.modes import MODELS, MODES, TERMINAL_STATUSES
@@ -28,17 +27,6 @@ LONGEST_TEXT = 200
 FEW_MATCHES = 500
 MOST_OF_A_FACET = 30
 NONE = "none"  # in no collection
-# What a page shows none of and needs not read.
-_UNSHOWN = (
-    "prompt_folded",
-    "metadata",
-    "callback_url",
-    "upstream_url",
-    "upstream_last_frame_url",
-    "price",
-    "refusals",
-    "fingerprint",
-)
 
 STATUSES = {
     "queued": (State.SUBMITTING, State.SUBMIT_UNKNOWN, State.QUEUED),
@@ -118,8 +106,8 @@ FACETS = {
     "person": Facet("Person", "user_id", lambda word: [int(word)], str),
     "rating": Facet("Rating", "rating", lambda word: [int(word) or None], lambda stars: str(stars or 0)),
 }
-# Beside the facets: teams make these themselves, and as many as they like.
-MADE = {"tag": "Tag", "collection": "Collection"}
+# Beside the facets teams have these, which they make themselves, as many as they like.
+LABELS = {name: facet.label for name, facet in FACETS.items()} | {"tag": "Tag", "collection": "Collection"}
 _COLLECTION = re.compile(r"co_[0-9A-Z]{26}")
 _KNOWN = {"state": tuple(STATUSES), "review": tuple(REVIEWS), "mode": tuple(MODES), "rating": ratings.STARS}
 
@@ -128,7 +116,7 @@ def wanted_from(words: Mapping[str, list[str]]) -> Wanted:
     """What an address asks for; what it asks for that there is not is left out."""
     last = {name: (values or [""])[-1] for name, values in words.items()}
     chosen: dict[str, Any] = {
-        name: tuple(dict.fromkeys(filter(_is_known(name), words.get(name, [])))) for name in (*FACETS, *MADE)
+        name: tuple(dict.fromkeys(filter(_is_known(name), words.get(name, [])))) for name in LABELS
     }
     return Wanted(
         **chosen,
@@ -150,11 +138,36 @@ def _is_known(name: str) -> Callable[[str], bool]:
     return lambda word: word in _KNOWN[name]
 
 
+class Glance(NamedTuple):
+    """As much of a video's row as tells whether it looks otherwise than it did."""
+
+    pk: int
+    public_id: str
+    user_id: int
+    shot: str
+    state: str
+    fetch: str
+    progress: int | None
+    version: int
+    updated_at: datetime
+    title: str
+    review_status: str
+    rating: int | None
+
+
+def glance(task: VideoTask) -> Glance:
+    return Glance(*(getattr(task, name) for name in Glance._fields))
+
+
+def glances(tasks: QuerySet[VideoTask]) -> list[Glance]:
+    return [Glance(*row) for row in tasks.values_list(*Glance._fields)]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """`more` is the cursor of what follows, "" where nothing does."""
 
-    tasks: list[VideoTask]
+    glances: list[Glance]
     more: str
 
 
@@ -165,21 +178,22 @@ def of(team: Team) -> QuerySet[VideoTask]:
 def page(team: Team, wanted: Wanted, *, after: str = "", size: int = PAGE) -> Page:
     """One query. A cursor that was made up begins anew."""
     order = ORDERS[wanted.sort]
-    found = _narrowed(of(team), wanted).select_related("media").defer(*_UNSHOWN)
+    found = _narrowed(of(team), wanted)
     cursor = _cursor(after)
     if order.value is None:
         if cursor:
             found = found.filter(pk__gt=cursor[1]) if order.is_ascending else found.filter(pk__lt=cursor[1])
         found = found.order_by("pk" if order.is_ascending else "-pk")
     else:
-        found = found.alias(value=order.value).annotate(sorted_by=order.value).order_by("-value", "-pk")
+        found = found.alias(value=order.value).order_by("-value", "-pk")
         if cursor:
             # The first condition says no more than the second, but where in the index to begin.
             further = Q(value__lt=cursor[0]) | Q(value=cursor[0], pk__lt=cursor[1])
             found = found.filter(Q(value__lte=cursor[0]), further)
-    read = list(found[: size + 1])
-    last = read[size - 1] if len(read) > size else None
-    return Page(read[:size], "" if last is None else f"{getattr(last, 'sorted_by', 0)}.{last.pk}")
+    sorted_by = Value(0) if order.value is None else order.value
+    read = list(found.values_list(*Glance._fields, sorted_by)[: size + 1])
+    more = f"{read[size - 1][-1]}.{read[size - 1][0]}" if len(read) > size else ""
+    return Page([Glance(*row[:-1]) for row in read[:size]], more)
 
 
 def _cursor(after: str) -> tuple[int, int] | None:
@@ -215,12 +229,14 @@ def _counted(tasks: QuerySet[VideoTask], wanted: Wanted) -> QuerySet[VideoTask]:
         tasks = tasks.filter(created_at__gte=_since(wanted.date))
     if wanted.matches is not None:
         return tasks.filter(pk__in=wanted.matches)
-    return tasks.filter(prompt_folded__contains=folded(wanted.text)) if wanted.text else tasks
+    if not wanted.text:
+        return tasks
+    return tasks.alias(place=StrIndex("prompt_folded", Value(folded(wanted.text)))).filter(place__gt=0)
 
 
 def looked_for(team: Team, wanted: Wanted) -> Wanted:
     """With what has the text in it, where that is not much: to find little, all prompts must be read, and once is
-    enough for both the page and its figures. Of much, a page is found by reading little. One query, or none."""
+    enough for both the page and how many there are. Of much, a page is found by reading little. One query, or none."""
     if not wanted.text:
         return wanted
     pks = _counted(of(team), wanted).values_list("pk", flat=True)[: FEW_MATCHES + 1]
@@ -235,79 +251,71 @@ def _since(span: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value of a facet, and how many videos choosing it would show; None where that is not counted."""
+    """A value of a facet, and how many videos choosing it beside the other facets would show."""
 
     word: str
     label: str
-    count: int | None
+    count: int
     is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many there are as wanted, and in all; by facet, what there is to choose. Of tags and collections also those
-    that are not in question, by their names, as videos may be put there; and the names of whoever made them."""
+class Found:
+    """How many there are as wanted, and in all. `is_least` where there are more than that."""
 
-    found: int
+    count: int
     total: int
-    choices: dict[str, list[Choice]]
-    tags: list[str]
-    collections: dict[str, str]
-    people: dict[int, str]
+    is_least: bool = False
 
 
-def counts(team: Team, wanted: Wanted) -> Counts:
-    """Seven queries at most: all groups of videos that are alike, and how many there are, which the index alone
-    answers; who the people are; the collections and the tags, each with their figures."""
-    chosen = [
-        (place, {value for word in words for value in FACETS[name].values(word)})
-        for place, name in enumerate(FACETS)
-        if (words := getattr(wanted, name))
-    ]
-    sums: list[dict[Any, int]] = [defaultdict(int) for _ in FACETS]
-    found = total = 0
-    for *values, count in _groups(team, wanted):
-        total += count
-        missed = [place for place, allowed in chosen if values[place] not in allowed]
-        if not missed:
-            found += count
-            for place, value in enumerate(values):
-                sums[place][value] += count
-        elif len(missed) == 1:  # what choosing it beside the others would show
-            sums[missed[0]][values[missed[0]]] += count
-    if wanted.tag or wanted.collection or wanted.date or wanted.text:
-        total = of(team).count()
-    people = names(sums[list(FACETS).index("person")])
-    called = {str(pk): name for pk, name in people.items()}
-    choices = {name: _choices(name, sums[place], getattr(wanted, name), called) for place, name in enumerate(FACETS)}
-    collections = dict(filing.collections(team).values_list("public_id", "name"))
-    if wanted.text and wanted.matches is None:  # it is in many prompts, all of which would be read once more for each
-        tags = filing.tag_names(team)
-        choices["tag"] = _uncounted("tag", tags, wanted.tag, {})
-        choices["collection"] = _uncounted("collection", [*collections, NONE], wanted.collection, collections)
-        return Counts(found, total, choices, tags=tags, collections=collections, people=people)
-    tagged = _tag_counts(team, wanted)
-    choices["tag"] = _listed("tag", tagged, wanted.tag, {})
-    collected = _collection_counts(team, wanted) if collections or wanted.collection else {}
-    choices["collection"] = _listed("collection", collected, wanted.collection, collections)
-    return Counts(found, total, choices, tags=list(tagged), collections=collections, people=people)
+def found(team: Team, wanted: Wanted) -> Found:
+    """Two queries at most. What a text that is in many prompts leaves is not counted to its end, as all prompts would
+    have to be read for it."""
+    total = of(team).count()
+    if not wanted.is_narrowed:
+        return Found(total, total)
+    narrowed = _narrowed(of(team), wanted)
+    if not wanted.text or wanted.matches is not None:
+        return Found(narrowed.count(), total)
+    count = narrowed[: FEW_MATCHES + 1].count()
+    return Found(min(count, FEW_MATCHES), total, is_least=count > FEW_MATCHES)
 
 
-def _groups(team: Team, wanted: Wanted) -> Iterable[tuple[Any, ...]]:
-    """The columns of the facets, and how many videos are alike in them. A thousand rows of words and numbers, which
-    need no conversion: Django's would take longer than the query."""
-    if wanted.matches == ():
-        return []
-    alike = _filed(_counted(of(team), wanted), wanted).order_by()
-    grouped = alike.values_list(*(facet.column for facet in FACETS.values())).annotate(count=Count("*"))
-    sql, parameters = grouped.query.sql_with_params()
-    return rows(sql, *parameters)
+def choices(team: Team, wanted: Wanted, name: str) -> list[Choice]:
+    """What a facet offers: in the order there is, else the most frequent first, and what is in nothing last. Two
+    queries, three for tags."""
+    chosen: tuple[str, ...] = getattr(wanted, name)
+    called: Mapping[str, str] = {}
+    if name == "tag":
+        counted = _tag_counts(team, wanted)
+    elif name == "collection":
+        called = dict(filing.collections(team).values_list("public_id", "name"))
+        counted = {word or NONE: count for word, count in _sums(team, wanted, name, "collection_id")}
+    else:
+        facet, counted = FACETS[name], {}
+        for value, count in _sums(team, wanted, name, facet.column):
+            counted[facet.word(value)] = counted.get(facet.word(value), 0) + count
+        if name == "person":
+            called = {str(pk): each for pk, each in names(map(int, [*counted, *chosen])).items()}
+    counted = dict.fromkeys(chosen, 0) | {word: count for word, count in counted.items() if count or word in chosen}
+    if known := _KNOWN.get(name):
+        words = [word for word in known if word in counted]
+    else:
+        words = sorted(counted, key=lambda word: (word == NONE, -counted[word]))
+    kept = words[:MOST_OF_A_FACET] + [word for word in words[MOST_OF_A_FACET:] if word in chosen]
+    return [Choice(word, label(name, word, called), counted[word], word in chosen) for word in kept]
+
+
+def _sums(team: Team, wanted: Wanted, name: str, column: str) -> Iterable[tuple[Any, int]]:
+    """Of each value in a facet's column, how many videos choosing it would show. An index alone tells."""
+    nothing: dict[str, Any] = {name: ()}
+    beside = _narrowed(of(team), replace(wanted, **nothing)).order_by()
+    return beside.values_list(column).annotate(count=Count("*"))
 
 
 def _tag_counts(team: Team, wanted: Wanted) -> dict[str, int]:
-    """Of each tag that any video has, how many videos choosing it beside the others would show. Where nothing else is
-    chosen, an index tells that of all, less the few that are deleted: to look each video up takes four times as long.
-    """
+    """The same of each tag that any video has. Where nothing else is chosen, an index tells that of all, less the few
+    that are deleted: to look each video up takes four times as long."""
     others = replace(wanted, tag=())
     used = _USED_TAGS.rows(team=team.pk)
     if others.is_narrowed:
@@ -334,39 +342,8 @@ def _by_tag(tasks: QuerySet[VideoTask]) -> dict[int, int]:
     return dict(tagged.values_list("taggings__tag_id").annotate(count=Count("*")))
 
 
-def _collection_counts(team: Team, wanted: Wanted) -> dict[str, int]:
-    """The same of each collection that has any of those videos, and of no collection."""
-    beside = _narrowed(of(team), replace(wanted, collection=())).order_by()
-    counted = beside.values_list("collection_id").annotate(count=Count("*"))
-    return {public_id or NONE: count for public_id, count in counted}
-
-
 def names(pks: Iterable[int]) -> dict[int, str]:
     return dict(User.objects.filter(pk__in=set(pks)).values_list("pk", "name"))
-
-
-def _choices(name: str, sums: dict[Any, int], chosen: tuple[str, ...], called: Mapping[str, str]) -> list[Choice]:
-    counted: dict[str, int] = {}
-    for value, count in sums.items():
-        word = FACETS[name].word(value)
-        counted[word] = counted.get(word, 0) + count
-    return _listed(name, counted, chosen, called)
-
-
-def _uncounted(name: str, words: list[str], chosen: tuple[str, ...], called: Mapping[str, str]) -> list[Choice]:
-    some = dict.fromkeys([*chosen, *words[:MOST_OF_A_FACET]])
-    return [Choice(word, label(name, word, called), None, word in chosen) for word in some]
-
-
-def _listed(name: str, counted: Mapping[str, int], chosen: tuple[str, ...], called: Mapping[str, str]) -> list[Choice]:
-    """In the order there is, else the most frequent first, and what is in nothing last."""
-    counted = dict.fromkeys(chosen, 0) | {word: count for word, count in counted.items() if count or word in chosen}
-    if known := _KNOWN.get(name):
-        words = [word for word in known if word in counted]
-    else:
-        words = sorted(counted, key=lambda word: (word == NONE, -counted[word]))
-    kept = words[:MOST_OF_A_FACET] + [word for word in words[MOST_OF_A_FACET:] if word in chosen]
-    return [Choice(word, label(name, word, called), counted[word], word in chosen) for word in kept]
 
 
 def label(name: str, word: str, called: Mapping[str, str]) -> str:
@@ -411,7 +388,7 @@ _RUNNING = Prepared(
 )
 
 
-def takes(tasks: Iterable[VideoTask]) -> dict[str, int]:
+def takes(glances: Iterable[Glance]) -> dict[str, int]:
     """How many takes each of their shots has."""
-    same = VideoTask.objects.filter(shot__in={task.shot for task in tasks}, deleted_at=None).order_by()
+    same = VideoTask.objects.filter(shot__in={each.shot for each in glances}, deleted_at=None).order_by()
     return dict(same.values_list("shot").annotate(count=Count("*")))

@@ -164,8 +164,11 @@ class VideoTask(models.Model):
             models.Index(fields=["next_step_at"], condition=Q(next_step_at__isnull=False), name="video_due"),
             models.Index(fields=["fetch_at"], condition=Q(fetch="due"), name="video_to_fetch"),
             models.Index(fields=["shot", "take"], name="video_takes"),
+            # With all that collections are added up by.
             models.Index(
-                fields=["team", "collection", "-id"], condition=Q(deleted_at=None), name="video_by_collection"
+                fields=["team", "collection", "-id", "charged_nanousd", "fetch", "deleted_at"],
+                condition=Q(deleted_at=None),
+                name="video_by_collection",
             ),
             models.Index("team", STARS.desc(), F("id").desc(), condition=Q(deleted_at=None), name="video_best_rated"),
             models.Index("team", COST.desc(), F("id").desc(), condition=Q(deleted_at=None), name="video_dearest"),

@@ -4,6 +4,7 @@ from videos.views import attention, create, filing, gallery, undo
 
 urlpatterns = [
     path("", gallery.index, name="videos"),
+    path("menu/<str:name>/", gallery.menu, name="videos-menu"),
     path("live/", gallery.live, name="videos-live"),
     path("new/", create.new, name="new-video"),
     path("new/estimate/", create.estimate, name="estimate-video"),

@@ -104,7 +104,6 @@ def _clip(caller: Caller, public_id: str) -> VideoTask | None:
 
 
 def offered(caller: Caller) -> list[cards.Card]:
-    """The newest clips whose files are kept. One query."""
+    """The newest clips whose files are kept."""
     stored = gallery.of(caller.team).filter(fetch=VideoTask.Fetch.STORED, state=VideoTask.State.SUCCEEDED)
-    rows = stored.select_related("media").order_by("-pk")[:OFFERED]
-    return [cards.card(task, person="") for task in rows]
+    return cards.load(gallery.glances(stored.order_by("-pk")[:OFFERED]), people={})

@@ -173,6 +173,11 @@ def wanted() -> list[pages.Page]:
     return [
         pages.Page("Gallery, first page", "/videos/", FIRST_GOAL_MS),
         *(pages.Page(f"Gallery, {name}", f"/videos/?{words}", GOAL_MS) for name, words in asked.items()),
+        pages.Page("Gallery, of a state, two menus open", "/videos/?state=failed&menu=state&menu=person", GOAL_MS),
+        *(pages.Page(f"Menu, {label}", f"/videos/menu/{name}/", GOAL_MS) for name, label in gallery.LABELS.items()),
+        pages.Page("Menu, State, of a search, found often", "/videos/menu/state/?q=neon", GOAL_MS),
+        pages.Page("Menu, Tag, of a search, found rarely", "/videos/menu/tag/?q=lantern", GOAL_MS),
+        pages.Page("Menu, Tag, of a person's failed", f"/videos/menu/tag/?person={member}&state=failed", GOAL_MS),
         pages.Page("Gallery, its poll", f"/videos/live/?{seen}", FIRST_GOAL_MS),
         pages.Page("Collections", "/videos/collections/", GOAL_MS),
         pages.Page("New video", "/videos/new/", GOAL_MS),

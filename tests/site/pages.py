@@ -40,6 +40,7 @@ PAGES: dict[str, tuple[str, str, tuple[int | str, ...]]] = {
     "set-offer": ("POST", "/models/offer/", (LOGIN, 404, 403, 403, 404)),
     "draw-model": ("POST", "/models/draw/", (LOGIN, 404, 403, 403, 404)),
     "videos": ("GET", "/videos/", (LOGIN, 200, 200, 200, 200)),
+    "videos-menu": ("GET", "/videos/menu/state/", (LOGIN, 200, 200, 200, 200)),
     "videos-live": ("GET", "/videos/live/", (LOGIN, 204, 204, 204, 204)),
     "new-video": ("GET", "/videos/new/", (LOGIN, 200, 200, 403, 200)),
     "estimate-video": ("POST", "/videos/new/estimate/", (LOGIN, 200, 200, 403, 200)),

@@ -162,11 +162,15 @@ def test_gallery_is_narrowed_by_tag_and_collection_with_figures(bob):
     assert found("collection=none&state=succeeded") == ["First"]
     assert found("tag=zebra") == [] and len(found("collection=nonsense")) == 4
 
-    counts = gallery.counts(bob.team, gallery.wanted_from({"tag": ["hero"], "state": ["succeeded"]}))
-    assert (counts.found, counts.total) == (2, 4)
-    assert {each.word: each.count for each in counts.choices["tag"]} == {"hero": 2, "night": 1}
-    assert {each.word: each.count for each in counts.choices["state"]} == {"succeeded": 2, "failed": 1}
-    assert {each.label: each.count for each in counts.choices["collection"]} == {"Film": 1, "In none": 1}
+    wanted = gallery.wanted_from({"tag": ["hero"], "state": ["succeeded"]})
+    assert gallery.found(bob.team, wanted) == gallery.Found(2, 4)
+    assert figures(bob, wanted, "tag") == {"hero": 2, "night": 1}
+    assert figures(bob, wanted, "state") == {"Succeeded": 2, "Failed": 1}
+    assert figures(bob, wanted, "collection") == {"Film": 1, "In none": 1}
+
+
+def figures(caller, wanted, facet: str) -> dict[str, int]:
+    return {each.label: each.count for each in gallery.choices(caller.team, wanted, facet)}
 
 
 def test_deleted_videos_are_in_no_figure_of_a_tag(bob):
@@ -174,23 +178,22 @@ def test_deleted_videos_are_in_no_figure_of_a_tag(bob):
     filing.tag(bob.team, [kept, gone], ["hero"], by=bob.user)
     VideoTask.objects.filter(pk=gone.pk).update(deleted_at=timezone.now())
 
-    counts = gallery.counts(bob.team, gallery.wanted_from({}))
-
-    assert [(each.word, each.count) for each in counts.choices["tag"]] == [("hero", 1)]
+    assert figures(bob, gallery.Wanted(), "tag") == {"hero": 1}
 
 
-def test_words_in_many_prompts_leave_tags_and_collections_without_figures(bob, monkeypatch):
+def test_words_in_many_prompts_are_counted_to_their_end_only_by_a_menu(bob, monkeypatch):
     monkeypatch.setattr(gallery, "FEW_MATCHES", 1)
     tasks = [clip(bob, prompt="A fox"), clip(bob, prompt="Another fox")]
+    clip(bob, prompt="A hare")
     filing.tag(bob.team, tasks, ["hero"], by=bob.user)
     filing.move(tasks, filing.collect(bob, "Film"), by=bob.user)
 
     page = signed_in(bob).get("/videos/?q=fox&tag=hero")
 
     assert len(titles(page)) == 2
-    choices = page.context["counts"].choices
-    assert [(each.label, each.count) for each in choices["tag"]] == [("hero", None)]
-    assert [(each.label, each.count) for each in choices["collection"]] == [("Film", None), ("In none", None)]
+    assert page.context["how_many"] == "1+ of 3"
+    assert figures(bob, gallery.Wanted(text="fox"), "tag") == {"hero": 2}
+    assert figures(bob, gallery.Wanted(text="fox"), "collection") == {"Film": 2}
 
 
 def test_facets_that_nobody_made_anything_for_are_not_shown(bob):

@@ -87,11 +87,43 @@ def test_person_is_a_facet_with_the_figures_of_what_choosing_shows(alice, bob):
     for number in range(3):
         clip(alice if number else bob, [State.SUCCEEDED, State.FAILED, State.FAILED][number])
 
-    counts = gallery.counts(bob.team, gallery.wanted_from({"person": [str(alice.user.pk)], "state": ["failed"]}))
+    wanted = gallery.wanted_from({"person": [str(alice.user.pk)], "state": ["failed"]})
 
-    assert (counts.found, counts.total) == (2, 3)
-    assert {(each.label, each.count) for each in counts.choices["person"]} == {("alice", 2)}
-    assert {(each.label, each.count) for each in counts.choices["state"]} == {("Failed", 2)}
+    assert gallery.found(bob.team, wanted) == gallery.Found(2, 3)
+    assert {(each.label, each.count) for each in gallery.choices(bob.team, wanted, "person")} == {("alice", 2)}
+    assert {(each.label, each.count) for each in gallery.choices(bob.team, wanted, "state")} == {("Failed", 2)}
+
+
+def test_menu_of_a_facet_is_read_once_it_is_opened_and_kept_where_it_was(alice, bob):
+    clip(bob, State.FAILED)
+    clip(alice)
+    browser = signed_in(bob)
+    page = browser.get("/videos/?state=failed&mode=t2v").text
+    assert 'hx-get="/videos/menu/state/"' in page and "facet-state-1" not in page
+    assert 'type="hidden" name="state" value="failed"' in page  # so that another filter leaves it chosen
+
+    menu = browser.get("/videos/menu/state/?state=failed&mode=t2v&menu=mode").text
+    again = browser.get("/videos/?state=failed&menu=state", headers=HTMX)
+
+    assert re.findall(r"<span>(\w+)</span><data[^>]*>(\d+)", menu) == [("Succeeded", "1"), ("Failed", "1")]
+    assert 'name="menu" value="state"' in menu and menu.count("checked") == 1
+    assert "facet-state-1" in again.text and "facet-mode-1" not in again.text
+    assert again.headers["hx-push-url"] == "/videos/?state=failed"
+
+
+def test_without_javascript_a_link_shows_what_a_facet_offers(bob):
+    clip(bob)
+    browser = signed_in(bob)
+    [link] = re.findall(r'<noscript><a href="([^"]+menu=review)"', browser.get("/videos/?sort=oldest").text)
+
+    page = browser.get(link.replace("&amp;", "&")).text
+
+    assert re.search(r'id="facet-review"[^>]*\sopen', page) and re.search(r'name="review"\s+value="needs_review"', page)
+
+
+@pytest.mark.parametrize("made_up", ["nonsense", "text", "sort", "..", "%00"])
+def test_menu_of_no_facet_is_not_there(bob, made_up):
+    assert signed_in(bob).get(f"/videos/menu/{made_up}/").status_code == 404
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest", "rated", "dear"])
@@ -116,9 +148,11 @@ def test_a_page_costs_the_same_queries_however_many(bob, django_assert_num_queri
     keep_all(unsaved(bob) for _ in range(200))
 
     with django_assert_num_queries(14):
-        # session, user, membership; page; people, takes, tags; figures, their people, collections and tags; worker;
-        # running and credit of the frame
+        # session, user, membership; page, people, takes, tags of its videos, rows that no card was made of; how many;
+        # all tags and collections; worker; running and credit of the frame
         assert len(titles(browser.get("/videos/"))) == gallery.PAGE
+    with django_assert_num_queries(13):
+        browser.get("/videos/")
 
 
 def test_first_page_of_many_is_small(bob):

@@ -1,5 +1,6 @@
 """Which videos an action is about, and which page it came from."""
 
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -11,10 +12,12 @@ MOST_AT_ONCE = 500
 
 
 def named(request: CallerRequest, ids: list[str]) -> list[VideoTask]:
-    """Those of the caller's team, the newest first. One query."""
-    known = possible(ids)
-    found = gallery.of(request.caller.team).filter(public_id__in=known).select_related("media")
-    return list(found.order_by("-pk")) if known else []
+    """Those of the caller's team, the newest first. One query, or none."""
+    return list(tasks(request, ids).select_related("media"))
+
+
+def tasks(request: CallerRequest, ids: list[str]) -> QuerySet[VideoTask]:
+    return gallery.of(request.caller.team).filter(public_id__in=possible(ids)).order_by("-pk")
 
 
 def possible(ids: list[str]) -> list[str]:

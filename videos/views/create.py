@@ -113,8 +113,8 @@ def _estimate(request: CallerRequest, form: VideoForm, *, is_sent: bool) -> dict
 def _initial(request: CallerRequest) -> dict[str, Any]:
     """From the address: a video to remix, one to use as a reference, and what else a link may choose."""
     words = request.GET
-    available = offers.available(request.caller.team)
-    initial: dict[str, Any] = {"model": [DEFAULT_MODEL if DEFAULT_MODEL in available else STORYBOARD]}
+    usual = DEFAULT_MODEL if offers.ways(request.caller.team, DEFAULT_MODEL) else STORYBOARD
+    initial: dict[str, Any] = {"model": [usual]}
     if remix := words.get("remix"):
         task = listing.find(request.caller.team, remix)
         initial = recipes.initial(task, keeps_seed=words.get("seed") == "keep")
@@ -146,7 +146,7 @@ def _draft(request: CallerRequest) -> cards.Card | None:
     if not (draft := request.GET.get("draft", "")):
         return None
     try:
-        [card] = cards.load([listing.find(request.caller.team, draft)])
+        [card] = cards.load([gallery.glance(listing.find(request.caller.team, draft))])
     except NotFound:  # deleted meanwhile
         return None
     return card

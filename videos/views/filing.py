@@ -1,11 +1,13 @@
 """Tags and collections: what is put under them from the gallery and a video's own page, and the page of collections."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
@@ -13,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Membership
 from accounts.policies import CallerRequest, signed_in
 from accounts.refusals import Refusal
-from videos import cards, filing, listing
+from videos import cards, filing, kept, listing
 from videos import gallery as domain
 from videos.models import Collection
 from videos.views import chosen, gallery, undo
@@ -139,26 +141,41 @@ def remove(request: CallerRequest, public_id: str) -> HttpResponse:
     return redirect("video-collections")
 
 
+class _Shown(NamedTuple):
+    """A collection as its page shows it."""
+
+    id: str
+    name: str
+    by: str
+    figures: filing.Figures
+    cover: str
+
+    @property
+    def question(self) -> str:
+        return f"Delete “{self.name}”?"
+
+    @property
+    def address(self) -> str:
+        return f"{reverse('videos')}?{urlencode({'collection': self.id})}"
+
+
 def _collections(request: CallerRequest, refused: dict[str, str] | None = None, *, status: int = 200) -> HttpResponse:
     """`refused` is what is wrong with a name: of a new collection, or of the one with that id."""
     found = filing.with_figures(request.caller.team)
     covers = cards.posters(figures.newest for _, figures in found)
-    shown: list[dict[str, Any]] = [
-        {
-            "id": each.public_id,
-            "is_refused": refused is not None and refused["of"] == each.public_id,
-            "collection": each,
-            "figures": figures,
-            "question": f"Delete “{each.name}”?",
-            "cover": covers.get(figures.newest, ""),
-            "address": f"{reverse('videos')}?{urlencode({'collection': each.public_id})}",
-        }
-        for each, figures in found
-    ]
+    may_create, token = request.caller.has_role(Role.MEMBER), get_token(request)
+    shown = []
+    for each, figures in found:
+        collection = _Shown(each.public_id, each.name, each.by.name, figures, covers.get(figures.newest, ""))
+        words: dict[str, Any] = {"each": collection, "may_create": may_create}
+        if refused and refused["of"] == each.public_id:
+            shown.append(render_to_string("videos/_collection.html", words | {"refused": refused}, request))
+        else:
+            shown.append(kept.rendered("videos/_collection.html", csrf_token=token, **words))
     context = {
         "collections": shown,
         "how_many": domain.of(request.caller.team).count(),
         "refused": refused,
-        "may_create": request.caller.has_role(Role.MEMBER),
+        "may_create": may_create,
     }
     return render(request, "videos/collections.html", context, status=status)

@@ -1,14 +1,12 @@
 """The gallery and its live cards, a video's own page, and what can be done to videos that are there."""
 
-from collections.abc import Hashable
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -16,9 +14,9 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url
 
 from accounts import heartbeats
-from accounts.models import Membership
+from accounts.models import Membership, Team
 from accounts.policies import CallerRequest, signed_in
-from accounts.refusals import Refusal
+from accounts.refusals import NotFound, Refusal
 from videos import (
     adopting,
     batches,
@@ -26,6 +24,7 @@ from videos import (
     cards,
     filing,
     gallery,
+    kept,
     lifecycle,
     links,
     listing,
@@ -60,41 +59,44 @@ def whole_page(
     wanted = gallery.looked_for(team, gallery.wanted_from(dict(words.lists())))
     after = words.get("after", "")
     page = gallery.page(team, wanted, after=after)
-    is_added = bool(after) and request.htmx.request_type == "partial"
-    counts = None if is_added else gallery.counts(team, wanted)
+    is_partial = request.htmx.request_type == "partial"
     may_create, picked = request.caller.has_role(Role.MEMBER), refused.picked if refused else ()
     token = get_token(request)
+    people = gallery.names({each.user_id for each in page.glances}.union(map(int, wanted.person)))
     shown: dict[str, Any] = {
         "cards": [
             cards.rendered(card, may_create=may_create, is_picked=card.id in picked, csrf_token=token)
-            for card in cards.load(page.tasks, people=counts.people if counts else None)
+            for card in cards.load(page.glances, people=people)
         ],
         "more": page.more and _address(words, after=page.more),
-        "is_live": any(map(cards.is_live, page.tasks)),
+        "is_live": any(map(cards.is_live, page.glances)),
         "may_create": may_create,
     }
-    if counts is None:
+    if after and is_partial:
         return _varied(render(request, "videos/gallery.html#more-clips", shown | {"is_added": True}))
-    shown |= _around(wanted, counts, words) | {"is_continued": bool(after)}
+    shown |= _around(team, wanted, words, people) | {"is_continued": bool(after)}
     if wanted.sort == "newest" and not after:
-        shown |= {"watches": True, "newest": page.tasks[0].pk if page.tasks else 0}
-    if request.htmx.request_type != "partial":
-        shown |= {"undo": undo.offered(request), "refused": refused}
+        shown |= {"watches": True, "newest": page.glances[0].pk if page.glances else 0}
+    if not is_partial:
+        shown |= {"is_whole": True, "undo": undo.offered(request), "refused": refused}
         return _varied(render(request, "videos/gallery.html", shown, status=status))
     answer = render(request, "videos/gallery.html#gallery", shown)
     here = _address(words)
-    return _varied(answer if request.htmx.current_url_abs_path == here else push_url(answer, here))
+    return _varied(push_url(answer, False if request.htmx.current_url_abs_path == here else here))
 
 
-def _around(wanted: gallery.Wanted, counts: gallery.Counts, words: QueryDict) -> dict[str, Any]:
-    """What stands around the cards: figures, filters, whether anybody works."""
-    view = words.get("view", "")
+def _around(team: Team, wanted: gallery.Wanted, words: QueryDict, people: dict[int, str]) -> dict[str, Any]:
+    """What stands around the cards: how many there are, filters, whether anybody works."""
+    view, found = words.get("view", ""), gallery.found(team, wanted)
+    tags, collections = filing.tag_names(team), dict(filing.collections(team).values_list("public_id", "name"))
     return {
         "wanted": wanted,
-        "counts": counts,
-        "facets": _facets(counts, words),
-        "how_many": f"{counts.found} of {counts.total}" if wanted.is_narrowed else counts.total,
-        "collection": counts.collections.get(wanted.collection[0], "") if len(wanted.collection) == 1 else "",
+        "found": found,
+        "facets": _facets(team, wanted, words, {"person": people, "tag": tags, "collection": collections}),
+        "how_many": f"{found.count}{'+' * found.is_least} of {found.total}" if wanted.is_narrowed else found.total,
+        "tags": tags,
+        "collections": collections,
+        "collection": collections.get(wanted.collection[0], "") if len(wanted.collection) == 1 else "",
         "is_empty_collection": wanted == gallery.Wanted(collection=wanted.collection, sort=wanted.sort),
         "spans": gallery.SPANS,
         "span": gallery.SPANS.get(wanted.date, ""),
@@ -105,33 +107,44 @@ def _around(wanted: gallery.Wanted, counts: gallery.Counts, words: QueryDict) ->
         "here": _address(words),
         "worker": heartbeats.state(),
         "filing": {
-            "tags": _kept("videos/_tag_buttons.html", tags=tuple(counts.tags)),
-            "collections": _kept("videos/_collection_items.html", collections=tuple(counts.collections.items())),
+            "tags": kept.rendered("videos/_tag_buttons.html", tags=tuple(tags)),
+            "collections": kept.rendered("videos/_collection_items.html", collections=tuple(collections.items())),
         },
         "stars": range(ratings.MOST_STARS, 0, -1),
     }
 
 
-def _facets(counts: gallery.Counts, words: QueryDict) -> list[dict[str, Any]]:
-    """Without those that a team has nothing to choose of, as it made no tag or collection."""
-    labels = {name: facet.label for name, facet in gallery.FACETS.items()} | gallery.MADE
-    is_empty = {"tag": not counts.tags, "collection": not counts.collections}
-    facets = []
-    for name, label in labels.items():
-        choices = counts.choices[name]
-        chosen_ones = [choice.label for choice in choices if choice.is_chosen]
-        if chosen_ones or not is_empty.get(name):
-            without = _address(words, **{name: None})
-            chosen_words = ", ".join(chosen_ones)
-            menu = _kept("videos/_choices.html", name=name, choices=tuple(choices))
-            facets.append({"name": name, "label": label, "menu": menu, "chosen": chosen_words, "without": without})
-    return facets
+def _facets(team: Team, wanted: gallery.Wanted, words: QueryDict, known: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What they offer is read once somebody opens them; those that the page had open are in `words`. Without those that
+    a team has nothing to choose of, as it made no tag or collection."""
+    called = {str(pk): name for pk, name in known["person"].items()} | known["collection"]
+    for name, facet_label in gallery.LABELS.items():
+        chosen_words: tuple[str, ...] = getattr(wanted, name)
+        if chosen_words or known.get(name, True):
+            yield {
+                "name": name,
+                "label": facet_label,
+                "words": chosen_words,
+                "chosen": ", ".join(gallery.label(name, word, called) for word in chosen_words),
+                "without": _address(words, **{name: None}),
+                "opened": _address(words, menu=name),
+                "menu": _menu(team, wanted, name) if name in words.getlist("menu") else "",
+            }
 
 
-@lru_cache(maxsize=1 << 9)
-def _kept(template: str, **shown: Hashable) -> str:
-    """Rendered once for what it shows, as the cards are: a hundred choices take 5 ms."""
-    return render_to_string(template, shown)
+def _menu(team: Team, wanted: gallery.Wanted, name: str) -> str:
+    return kept.rendered("videos/_choices.html", name=name, choices=tuple(gallery.choices(team, wanted, name)))
+
+
+@require_safe
+@signed_in()
+def menu(request: CallerRequest, name: str) -> HttpResponse:
+    """What one of the facets offers beside what is chosen of the others."""
+    if name not in gallery.LABELS:
+        raise NotFound("The gallery has no such filter. Load the page again.")
+    team = request.caller.team
+    wanted = gallery.looked_for(team, gallery.wanted_from(dict(_words(request.GET).lists())))
+    return HttpResponse(_menu(team, wanted, name))
 
 
 @require_safe
@@ -141,8 +154,8 @@ def live(request: CallerRequest) -> HttpResponse:
     since its newest, where it tells which that was and how many it has told of."""
     team = request.caller.team
     seen = dict(each.partition("~")[::2] for each in request.GET.getlist("seen")[: chosen.MOST_AT_ONCE])
-    found = {task.public_id: task for task in chosen.named(request, list(seen))}
-    changed = [task for public_id, task in found.items() if cards.mark(task) != seen[public_id]]
+    found = {each.public_id: each for each in gallery.glances(chosen.tasks(request, list(seen)))}
+    changed = [each for public_id, each in found.items() if cards.mark(each) != seen[public_id]]
     gone = [public_id for public_id in seen if public_id not in found and public_id.isalnum() | ("_" in public_id)]
     is_live = any(map(cards.is_live, found.values()))
     newest, told = (_number(request.GET.get(name, "")) for name in ("newest", "told"))
@@ -151,8 +164,11 @@ def live(request: CallerRequest) -> HttpResponse:
     is_told = news == (told or 0)
     if not changed and not gone and (is_live or not seen) and is_told:
         return HttpResponse(status=204)
+    may_create, token = request.caller.has_role(Role.MEMBER), get_token(request)
     context = {
-        "cards": cards.load(changed),
+        "cards": [
+            cards.rendered(card, may_create=may_create, csrf_token=token, swap=True) for card in cards.load(changed)
+        ],
         "gone": gone,
         "is_live": is_live,
         "watches": newest is not None,
@@ -162,7 +178,6 @@ def live(request: CallerRequest) -> HttpResponse:
         "undo": request.GET.get("undo"),
         "here": _address(words, **dict.fromkeys(("seen", "newest", "told", "undo", "sort"))),
         "running": gallery.running(team),
-        "may_create": request.caller.has_role(Role.MEMBER),
     }
     return render(request, "videos/_live.html", context)
 
@@ -178,7 +193,7 @@ def own_page(
     request: CallerRequest, task: VideoTask, *, refused: "Refused | None" = None, status: int = 200
 ) -> HttpResponse:
     """`refused` is what was typed into it and is wrong."""
-    [card] = cards.load([task])
+    [card] = cards.load([gallery.glance(task)])
     may_create = request.caller.has_role(Role.MEMBER)
     decides = request.caller.has_role(Role.ADMIN) and task.is_open and task.needs_attention
     context = {
@@ -288,7 +303,7 @@ def _words(asked: QueryDict) -> QueryDict:
 def _address(words: QueryDict, **changes: str | None) -> str:
     """The same gallery from its first page, but for the changes."""
     changed = words.copy()
-    for name, value in {"after": None, **changes}.items():
+    for name, value in {"after": None, "menu": None, **changes}.items():
         changed.pop(name, None)
         if value:
             changed[name] = value
