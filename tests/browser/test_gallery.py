@@ -171,6 +171,30 @@ def test_facets_swap_the_page_and_stay_open_in_it(gallery: Page):
     expect(menu.get_by_role("checkbox", name="Cancelled")).to_be_hidden()
 
 
+def test_facet_that_nobody_opened_keeps_what_is_chosen_of_it(gallery: Page):
+    gallery.goto(f"{gallery.url}?state=failed&state=cancelled")
+
+    gallery.locator("#facet-mode summary").click()
+    gallery.locator("#facet-mode").get_by_role("checkbox", name="Text to video").check()
+
+    expect(gallery).to_have_url(re.compile(r"/videos/\?state=failed&state=cancelled&mode=t2v$"))
+    expect(gallery.locator(".clip")).to_have_count(2)
+    gallery.get_by_role("link", name="Any state").click()
+    expect(gallery).to_have_url(re.compile(r"/videos/\?mode=t2v$"))
+    expect(gallery.locator(".clip")).to_have_count(30)
+
+
+@pytest.mark.parametrize("width", [900, 1240])
+def test_menus_of_facets_open_inside_the_window(gallery: Page, width: int):
+    gallery.set_viewport_size({"width": width, "height": 800})
+
+    for facet in gallery.locator(".gallery-facets details").all():
+        facet.locator("summary").click()
+        expect(facet.get_by_role("checkbox").first).to_be_visible()
+        box = facet.locator(".menu").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
 def test_more_cards_come_as_one_scrolls(gallery: Page):
     expect(gallery.locator(".clip")).to_have_count(30)
 

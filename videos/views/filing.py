@@ -174,7 +174,7 @@ def _collections(request: CallerRequest, refused: dict[str, str] | None = None, 
             shown.append(kept.rendered("videos/_collection.html", csrf_token=token, **words))
     context = {
         "collections": shown,
-        "how_many": domain.of(request.caller.team).count(),
+        "how_many": f"{domain.of(request.caller.team).count():,}",
         "refused": refused,
         "may_create": may_create,
     }

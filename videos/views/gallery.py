@@ -93,7 +93,7 @@ def _around(team: Team, wanted: gallery.Wanted, words: QueryDict, people: dict[i
         "wanted": wanted,
         "found": found,
         "facets": _facets(team, wanted, words, {"person": people, "tag": tags, "collection": collections}),
-        "how_many": f"{found.count}{'+' * found.is_least} of {found.total}" if wanted.is_narrowed else found.total,
+        "how_many": _how_many(found) if wanted.is_narrowed else f"{found.total:,}",
         "tags": tags,
         "collections": collections,
         "collection": collections.get(wanted.collection[0], "") if len(wanted.collection) == 1 else "",
@@ -112,6 +112,10 @@ def _around(team: Team, wanted: gallery.Wanted, words: QueryDict, people: dict[i
         },
         "stars": range(ratings.MOST_STARS, 0, -1),
     }
+
+
+def _how_many(found: gallery.Found) -> str:
+    return f"{found.count:,}{'+' if found.is_least else ''} of {found.total:,}"
 
 
 def _facets(team: Team, wanted: gallery.Wanted, words: QueryDict, known: dict[str, Any]) -> Iterator[dict[str, Any]]:
