@@ -212,6 +212,7 @@ def test_videos_asked_for_elsewhere_are_told_of_and_come_when_wanted(gallery: Pa
 
     expect(first).to_contain_text("Asked for elsewhere")
     expect(told).to_be_hidden()
+    expect(first.locator(".clip-link")).to_be_focused()
     expect(gallery).to_have_url(f"{scene[0].base_url}/videos/")
 
 
