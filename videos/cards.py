@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from upstream.frame_sizes import frame_size, nearest_ratio
-from videos import filing, gallery, kept, links
-from videos.gallery import Glance
+from videos import filing, gallery, glances, kept, links
+from videos.glances import Glance
 from videos.models import Media, VideoTask
 from videos.modes import ADAPTIVE, AUTO_S, MODELS
 from videos.wire import status
@@ -110,29 +110,28 @@ _made: dict[_Known, Card] = {}
 _MOST_MADE = 1 << 12
 
 
-def load(glances: Sequence[Glance], *, people: dict[int, str] | None = None) -> list[Card]:
+def load(seen: Sequence[Glance], *, people: dict[int, str] | None = None) -> list[Card]:
     """Two queries, if there are any, one more where it is not known who the people are, and one for rows that no card
     was made of as they are now."""
-    if not glances:
+    if not seen:
         return []
-    people = gallery.names(each.user_id for each in glances) if people is None else people
-    takes = gallery.takes(glances)
-    tags = filing.tags_of(glances)
+    people = gallery.names(each.user_id for each in seen) if people is None else people
+    takes = gallery.takes(seen)
+    tags = filing.tags_of(seen)
     zone, until = timezone.get_current_timezone_name(), _links_last_until()
 
     def known(glance: Glance) -> _Known:
         person, named = people.get(glance.user_id, ""), tuple(tags.get(glance.pk, ()))
         return _Known(glance, person, takes.get(glance.shot, 1), named, zone, until)
 
-    shown = [known(each) for each in glances]
-    found = {each.glance.pk: made for each in shown if (made := _made.get(each))}
-    if missing := [each.pk for each in glances if each.pk not in found]:
+    found = {each.pk: made for each in seen if (made := _made.get(known(each)))}
+    if missing := [each.pk for each in seen if each.pk not in found]:
         if len(_made) > _MOST_MADE:
             _made.clear()
         for task in VideoTask.objects.filter(pk__in=missing).select_related("media").defer(*_UNSHOWN):
-            now = known(gallery.glance(task))  # it may have changed since
+            now = known(glances.at(task))  # it may have changed since
             found[task.pk] = _made[now] = card(task, person=now.person, takes=now.takes, tags=now.tags)
-    return [found[each.pk] for each in glances if each.pk in found]
+    return [found[each.pk] for each in seen if each.pk in found]
 
 
 # What no card shows and needs not be read.
@@ -159,7 +158,7 @@ def posters(pks: Iterable[int | None]) -> dict[int, str]:
 
 
 def card(task: VideoTask, *, person: str, takes: int = 1, tags: Iterable[str] = ()) -> Card:
-    media = media_of(task)
+    glance, media = glances.at(task), media_of(task)
     told = status(task)
     has_picture = media is not None and bool(media.poster)
     width, height = size_of(task, media)
@@ -178,7 +177,7 @@ def card(task: VideoTask, *, person: str, takes: int = 1, tags: Iterable[str] = 
         status=told,
         progress=task.progress or 0,
         is_open=task.is_open,
-        is_live=is_live(task),
+        is_live=glance.is_live,
         is_lost=task.fetch == VideoTask.Fetch.FAILED,
         look=_look(task, told),
         aspect=f"{width / height:.4f}",
@@ -200,7 +199,7 @@ def card(task: VideoTask, *, person: str, takes: int = 1, tags: Iterable[str] = 
         moment=moment,
         moment_iso=moment.isoformat(timespec="seconds"),
         moment_words=f"{moment.day} {moment:%B %Y, %H:%M:%S %Z}",
-        mark=mark(task),
+        mark=glance.mark,
     )
 
 
@@ -217,18 +216,10 @@ def _age(moment: datetime) -> int:
     return minutes // unit * unit
 
 
-def is_live(seen: VideoTask | Glance) -> bool:
-    return seen.state in VideoTask.OPEN or seen.fetch == VideoTask.Fetch.DUE
-
-
 def _look(task: VideoTask, told: str) -> Look:
     if task.is_open and task.needs_attention:
         return STUCK
     return _review(task) if told == "succeeded" else STATES[told]
-
-
-def mark(seen: VideoTask | Glance) -> str:
-    return f"{seen.version}.{seen.progress or 0}.{seen.state}.{seen.fetch}"
 
 
 def media_of(task: VideoTask) -> Media | None:

@@ -7,7 +7,6 @@ lost or by the collection they were in, and takes just that to put things back.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
@@ -15,11 +14,9 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from accounts.callers import Caller
 from accounts.models import Team, User
 from accounts.refusals import BadRequest, Conflict, NotFound
+from videos.glances import Glance
 from videos.lifecycle.telling import tell_all
 from videos.models import Collection, Tag, Tagging, VideoTask
-
-if TYPE_CHECKING:
-    from videos.gallery import Glance
 
 type Changed = dict[str, list[str]]
 """Public ids of videos, by a tag's name or a collection's public id; "" is none."""
@@ -94,10 +91,10 @@ def move(tasks: Sequence[VideoTask], collection: Collection | None, *, by: User)
     return were
 
 
-def tags_of(glances: Iterable["Glance"]) -> dict[int, list[str]]:
+def tags_of(seen: Iterable[Glance]) -> dict[int, list[str]]:
     """By the number of the video. One query."""
     found: dict[int, list[str]] = {}
-    rows = Tagging.objects.filter(task__in=[each.pk for each in glances]).order_by("tag__name")
+    rows = Tagging.objects.filter(task__in=[each.pk for each in seen]).order_by("tag__name")
     for pk, name in rows.values_list("task_id", "tag__name"):
         found.setdefault(pk, []).append(name)
     return found

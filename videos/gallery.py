@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Value
 from django.db.models.functions import StrIndex
@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from accounts.models import Team, User
 from accounts.prepared import Prepared
-from videos import filing, ratings
+from videos import filing, glances, ratings
+from videos.glances import Glance
 from videos.models import COST, STARS, Tag, Tagging, VideoTask, folded
 from videos.modes import MODELS, MODES, TERMINAL_STATUSES
 
@@ -138,31 +139,6 @@ def _is_known(name: str) -> Callable[[str], bool]:
     return lambda word: word in _KNOWN[name]
 
 
-class Glance(NamedTuple):
-    """As much of a video's row as tells whether it looks otherwise than it did."""
-
-    pk: int
-    public_id: str
-    user_id: int
-    shot: str
-    state: str
-    fetch: str
-    progress: int | None
-    version: int
-    updated_at: datetime
-    title: str
-    review_status: str
-    rating: int | None
-
-
-def glance(task: VideoTask) -> Glance:
-    return Glance(*(getattr(task, name) for name in Glance._fields))
-
-
-def glances(tasks: QuerySet[VideoTask]) -> list[Glance]:
-    return [Glance(*row) for row in tasks.values_list(*Glance._fields)]
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """`more` is the cursor of what follows, "" where nothing does."""
@@ -191,7 +167,7 @@ def page(team: Team, wanted: Wanted, *, after: str = "", size: int = PAGE) -> Pa
             further = Q(value__lt=cursor[0]) | Q(value=cursor[0], pk__lt=cursor[1])
             found = found.filter(Q(value__lte=cursor[0]), further)
     sorted_by = Value(0) if order.value is None else order.value
-    read = list(found.values_list(*Glance._fields, sorted_by)[: size + 1])
+    read = list(found.values_list(*glances.FIELDS, sorted_by)[: size + 1])
     more = f"{read[size - 1][-1]}.{read[size - 1][0]}" if len(read) > size else ""
     return Page([Glance(*row[:-1]) for row in read[:size]], more)
 
@@ -388,7 +364,7 @@ _RUNNING = Prepared(
 )
 
 
-def takes(glances: Iterable[Glance]) -> dict[str, int]:
+def takes(seen: Iterable[Glance]) -> dict[str, int]:
     """How many takes each of their shots has."""
-    same = VideoTask.objects.filter(shot__in={each.shot for each in glances}, deleted_at=None).order_by()
+    same = VideoTask.objects.filter(shot__in={each.shot for each in seen}, deleted_at=None).order_by()
     return dict(same.values_list("shot").annotate(count=Count("*")))

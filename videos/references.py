@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from accounts.callers import Caller
-from videos import cards, gallery, links
+from videos import cards, gallery, glances, links
 from videos.models import Upload, VideoTask
 from videos.modes import INPUTS
 
@@ -106,4 +106,4 @@ def _clip(caller: Caller, public_id: str) -> VideoTask | None:
 def offered(caller: Caller) -> list[cards.Card]:
     """The newest clips whose files are kept."""
     stored = gallery.of(caller.team).filter(fetch=VideoTask.Fetch.STORED, state=VideoTask.State.SUCCEEDED)
-    return cards.load(gallery.glances(stored.order_by("-pk")[:OFFERED]), people={})
+    return cards.load(glances.read(stored.order_by("-pk")[:OFFERED]), people={})

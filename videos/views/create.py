@@ -14,7 +14,7 @@ from accounts import allowances
 from accounts.models import Membership
 from accounts.policies import CallerRequest, signed_in
 from accounts.refusals import NotFound, Refusal
-from videos import batches, cards, gallery, links, listing, offers, recipes, references
+from videos import batches, cards, gallery, glances, links, listing, offers, recipes, references
 from videos.batches import Batch, Refused
 from videos.forms import VideoForm, shown_models
 from videos.models import VideoTask
@@ -146,7 +146,7 @@ def _draft(request: CallerRequest) -> cards.Card | None:
     if not (draft := request.GET.get("draft", "")):
         return None
     try:
-        [card] = cards.load([gallery.glance(listing.find(request.caller.team, draft))])
+        [card] = cards.load([glances.at(listing.find(request.caller.team, draft))])
     except NotFound:  # deleted meanwhile
         return None
     return card

@@ -24,6 +24,7 @@ from videos import (
     cards,
     filing,
     gallery,
+    glances,
     kept,
     lifecycle,
     links,
@@ -69,7 +70,7 @@ def whole_page(
             for card in cards.load(page.glances, people=people)
         ],
         "more": page.more and _address(words, after=page.more),
-        "is_live": any(map(cards.is_live, page.glances)),
+        "is_live": any(each.is_live for each in page.glances),
         "may_create": may_create,
     }
     if after and is_partial:
@@ -158,10 +159,10 @@ def live(request: CallerRequest) -> HttpResponse:
     since its newest, where it tells which that was and how many it has told of."""
     team = request.caller.team
     seen = dict(each.partition("~")[::2] for each in request.GET.getlist("seen")[: chosen.MOST_AT_ONCE])
-    found = {each.public_id: each for each in gallery.glances(chosen.tasks(request, list(seen)))}
-    changed = [each for public_id, each in found.items() if cards.mark(each) != seen[public_id]]
+    found = {each.public_id: each for each in glances.read(chosen.tasks(request, list(seen)))}
+    changed = [each for public_id, each in found.items() if each.mark != seen[public_id]]
     gone = [public_id for public_id in seen if public_id not in found and public_id.isalnum() | ("_" in public_id)]
-    is_live = any(map(cards.is_live, found.values()))
+    is_live = any(each.is_live for each in found.values())
     newest, told = (_number(request.GET.get(name, "")) for name in ("newest", "told"))
     words = _words(request.GET)
     news = 0 if newest is None else gallery.newer(team, gallery.wanted_from(dict(words.lists())), newest)
@@ -197,7 +198,7 @@ def own_page(
     request: CallerRequest, task: VideoTask, *, refused: "Refused | None" = None, status: int = 200
 ) -> HttpResponse:
     """`refused` is what was typed into it and is wrong."""
-    [card] = cards.load([gallery.glance(task)])
+    [card] = cards.load([glances.at(task)])
     may_create = request.caller.has_role(Role.MEMBER)
     decides = request.caller.has_role(Role.ADMIN) and task.is_open and task.needs_attention
     context = {
