@@ -40,7 +40,24 @@ type Read = Callable[[], Operation]
 class _Waiting:
     read: Read
     context: contextvars.Context
-    done: asyncio.Future[Any]
+    done: asyncio.Future[Any] | None = None  # of whoever may leave before the group begins
+    then: Callable[[Any], object] | None = None  # told where nobody waits for the future any more
+
+    @property
+    def is_left(self) -> bool:
+        return self.done is not None and self.done.done()
+
+    def tell(self, outcome: Any) -> None:
+        if self.done is None or self.done.done():
+            if self.then:
+                try:
+                    self.context.run(self.then, outcome)
+                except Exception:  # the others of the group must hear of theirs
+                    logger.exception("what became of it was not heard")
+        elif isinstance(outcome, Exception):
+            self.done.set_exception(outcome)
+        else:
+            self.done.set_result(outcome)
 
 
 class Batches:
@@ -50,21 +67,35 @@ class Batches:
         self._waiting: list[_Waiting] = []
         self._runner: asyncio.Task[None] | None = None
 
-    def submit(self, operation: Operation | Read) -> asyncio.Future[Any]:
+    def submit(
+        self, operation: Operation | Read, *, if_left: Callable[[Any], object] | None = None
+    ) -> asyncio.Future[Any]:
         """Do an operation with the next group, or what `operation()` reads is to be done; it runs on that thread.
 
         The future gives what the ledger gave once it is committed, or raises what was refused or went wrong, with its
         own changes undone and nobody else's. Raises Unavailable when the database is away: then nothing of it is
         committed, or its confirmation was lost, so do what is repeatable. Whoever is no longer interested cancels the
-        future; what was begun is done all the same.
+        future; what was begun is done all the same, and `if_left` is told what came of it, an exception too.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._add(operation, done, if_left)
+        return done
+
+    def hand_over(self, operation: Operation | Read, then: Callable[[Any], object]) -> None:
+        """Do it whoever leaves, and call `then` with what came of it: what the future above would give or raise.
+
+        Called at once and not by the event loop, which would take a turn for each: it must not wait.
+        """
+        self._add(operation, None, then)
+
+    def _add(
+        self, operation: Operation | Read, done: asyncio.Future[Any] | None, then: Callable[[Any], object] | None
+    ) -> None:
         read = operation if callable(operation) else lambda: operation
         # In the caller's own context, whose request id is written down with what is done.
-        self._waiting.append(_Waiting(read, contextvars.copy_context(), done))
+        self._waiting.append(_Waiting(read, contextvars.copy_context(), done, then))
         if self._runner is None:
             self._runner = asyncio.create_task(self._run_groups())
-        return done
 
     async def drained(self) -> None:
         """Wait until every operation is committed or has failed. For shutdown."""
@@ -75,13 +106,14 @@ class Batches:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:MOST_PER_GROUP], self._waiting[MOST_PER_GROUP:]
-                await self._run_group([each for each in group if not each.done.done()])
+                await self._run_group([each for each in group if not each.is_left])
                 if len(group) >= BUSY_GROUP and self._waiting:
                     await asyncio.sleep(GATHER_S)
         finally:
             self._runner = None
             for each in self._waiting:  # only if the event loop ends
-                each.done.cancel()
+                if each.done:
+                    each.done.cancel()
             self._waiting = []
 
     async def _run_group(self, group: list[_Waiting]) -> None:
@@ -91,12 +123,7 @@ class Batches:
         except Exception as error:  # one of the doors for errors: each of those who wait is told
             outcomes = [error] * len(group)
         for each, outcome in zip(group, outcomes, strict=True):
-            if each.done.done():
-                continue  # whoever waited has gone
-            if isinstance(outcome, Exception):
-                each.done.set_exception(outcome)
-            else:
-                each.done.set_result(outcome)
+            each.tell(outcome)
 
 
 async def _on_thread(group: list[_Waiting]) -> list[Any]:

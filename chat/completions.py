@@ -146,20 +146,20 @@ async def admit(
             ),
         )
 
-    keeping = group_commit.submit(read)
+    keeping = group_commit.submit(read, if_left=_let_go)
     try:
-        held = await asyncio.shield(keeping)
+        held = await keeping
     except asyncio.CancelledError:
-        keeping.add_done_callback(_let_go)
+        if not keeping.cancelled():  # it was held in the very moment
+            _let_go(keeping.exception() or keeping.result())
         raise
     return Admission(planned[0], held)
 
 
-def _let_go(keeping: "asyncio.Future[Held]") -> None:
+def _let_go(kept: Held | BaseException) -> None:
     """The caller left while the money was being held."""
-    if not keeping.cancelled() and keeping.exception() is None:
-        ending = Ending(Outcome.STOPPED, status=CLIENT_GONE)
-        group_commit.submit(Close(keeping.result(), Hold.State.RELEASED, (), ending))
+    if isinstance(kept, Held):
+        group_commit.submit(Close(kept, Hold.State.RELEASED, (), Ending(Outcome.STOPPED, status=CLIENT_GONE)))
 
 
 class Admission:

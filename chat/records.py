@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from functools import partial
 
 from accounts.batches import group_commit
 from accounts.callers import Caller
@@ -51,7 +52,8 @@ class Record:
         self._way = way
         self._calls: list[Call] = []
         self._began_at = time.perf_counter()
-        self._ending: asyncio.Task[None] | None = None
+        self._is_ending = self._is_over = False
+        self._waiting: list[asyncio.Future[None]] = []  # for it to be over
         _leases.add(self)
 
     async def turn_to(self, way: Way) -> Refusal | None:
@@ -99,11 +101,15 @@ class Record:
         Returns when that is committed. A database that is away keeps nobody waiting: it is tried again in the
         background, and at last left to the reaper.
         """
-        if self._ending is None:
+        if not self._is_ending:
+            self._is_ending = True
             closing = self._closing(outcome, usage, refusal, is_delivered)
             _leases.discard(self)
-            self._ending = asyncio.create_task(self._settle(closing, harm))
-        await asyncio.shield(self._ending)
+            group_commit.hand_over(closing, partial(self._closed, closing, harm))
+        if not self._is_over:
+            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(over)
+            await over
 
     def _closing(self, outcome: Outcome, usage: object, refusal: Refusal | None, is_delivered: bool) -> Close:
         counted = charging.reported(usage)
@@ -144,17 +150,27 @@ class Record:
             upstream_request_id=self.upstream_request_id or "",
         )
 
-    async def _settle(self, closing: Close, harm: Harm | None) -> None:
-        try:
-            await group_commit.submit(closing)
-        except Unavailable:
+    def _closed(self, closing: Close, harm: Harm | None, outcome: int | Exception) -> None:
+        if isinstance(outcome, Unavailable):
             _keep_task(asyncio.create_task(_settle_later(closing)))
-        except Exception:  # the caller has the answer; the reaper closes what is left open
-            logger.exception("settlement failed", extra={"request_id": self.request_id})
-        if harm:
-            await routing.failed(self._way.health, harm)
-        elif closing.state == Hold.State.SETTLED:
-            await routing.finished(self._way.health)
+        elif isinstance(outcome, Exception):  # the caller has the answer; the reaper closes what is left open
+            logger.error("settlement failed", exc_info=outcome, extra={"request_id": self.request_id})
+        # Of an answer from what is well nothing is written: then there is nothing to wait for.
+        learning = asyncio.Task(self._learn(closing, harm), loop=asyncio.get_running_loop(), eager_start=True)
+        if not learning.done():
+            _keep_task(learning)
+
+    async def _learn(self, closing: Close, harm: Harm | None) -> None:
+        try:
+            if harm:
+                await routing.failed(self._way.health, harm)
+            elif closing.state == Hold.State.SETTLED:
+                await routing.finished(self._way.health)
+        finally:
+            self._is_over = True
+            for over in self._waiting:
+                if not over.done():
+                    over.set_result(None)
 
     def _log(self, outcome: Outcome, tokens: Tokens | None, *, first_ms: float | None, ended_at: float) -> None:
         logger.info(
