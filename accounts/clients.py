@@ -13,6 +13,7 @@ _GENERATED = re.compile(
     r"(?:Async)?(?:Azure)?([A-Za-z]{2,30})/(Python|JS|Go|Java|Kotlin|Ruby|C#|CSharp) v?(\d+(?:\.\d+)?)"
 )
 _PRODUCT = re.compile(r"([A-Za-z][\w.@-]{0,40}(?:/[A-Za-z][\w.-]{0,40})?)/v?(\d{1,10}(?:\.\d{1,10})?)")
+_WORD = re.compile(r"[\w.@/-]+", re.ASCII)
 _VERSION = re.compile(r"\d{1,10}(?:\.\d{1,10})?")
 _LANGUAGES = {"js": "node", "c#": "dotnet", "csharp": "dotnet"}
 
@@ -29,7 +30,7 @@ def named(agent: str, language: str = "", version: str = "") -> str:
     if found := _PRODUCT.match(agent):
         return f"{found[1]} {found[2]}"[:LONGEST]
     word = agent.split(" ", 1)[0][:LONGEST]
-    return word if re.fullmatch(r"[\w.@/-]+", word, re.ASCII) and not word.startswith("sk-") else ""
+    return word if _WORD.fullmatch(word) and not word.startswith("sk-") else ""
 
 
 def _sdk(maker: str, language: str, version: str) -> str:

@@ -14,7 +14,7 @@ from accounts.operations import Call, Ending, Held, Refuse, RequestFacts
 from accounts.refusals import Refusal
 from accounts.statements import changed_by_all, places
 
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+_compact = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def to_json(value: Any) -> str:

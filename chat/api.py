@@ -6,7 +6,6 @@ error, never a comment, an id or a named event. Knows no provider.
 
 import asyncio
 import logging
-import re
 import time
 import traceback
 from typing import Any
@@ -94,7 +93,7 @@ async def _read(scope: Scope, receive: Receive) -> ChatRequest:
     if scope["method"] != "POST":
         raise MethodNotAllowed("Send a chat completion with POST.", headers={"Allow": "POST", **BODY_UNREAD})
     passed = header(scope, client.HOPS_HEADER.encode())
-    client.hops.set(int(passed) if re.fullmatch("[0-9]{1,3}", passed) else 0)
+    client.hops.set(int(passed) if passed.isdecimal() and len(passed) <= 3 else 0)
     authorization = header(scope, b"authorization")
     length = header(scope, b"content-length")
     if not (length.isdigit() and int(length) <= SMALL_BODY):
@@ -135,7 +134,7 @@ def _client(scope: Scope) -> str:
 
 
 async def _whole(scope: Scope, send: Send, request: ChatRequest, request_id: str) -> None:
-    async with until_shutdown():
+    with until_shutdown():
         admission = await _admitted(scope, request, request_id)
         reply = await admission.complete()
     await send_json(send, reply, request_id=request_id, headers=_disclosed(admission))
@@ -143,7 +142,7 @@ async def _whole(scope: Scope, send: Send, request: ChatRequest, request_id: str
 
 async def _stream(scope: Scope, send: Send, request: ChatRequest, request_id: str) -> None:
     """Raises refusals only while a status can still be sent. Later ones are the stream's last event."""
-    async with until_shutdown():
+    with until_shutdown():
         admission = await _admitted(scope, request, request_id)
         completion = await admission.open()
     try:
@@ -167,9 +166,10 @@ def _disclosed(admission: Admission) -> list[tuple[str, str]]:
 async def _send_chunks(send: Send, completion: Completion) -> bytes:
     """Send every chunk. Returns the event to end with: an error is never followed by [DONE]."""
     try:
-        async with until_shutdown(), _Line(send) as line:
-            async for chunk in completion:
-                await line.send_chunk(chunk)
+        with until_shutdown():
+            async with _Line(send) as line:
+                async for chunk in completion:
+                    await line.send_chunk(chunk)
         return DONE
     except Refusal as refusal:
         return _event(envelope(refusal, request_id=completion.request_id))

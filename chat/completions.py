@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +33,6 @@ from chat.fallback import Turns, Way
 from chat.records import CLIENT_GONE, Outcome, Record
 from chat.requests import ChatRequest
 from upstream import chat
-from upstream.client import Endpoint
 from upstream.errors import Interrupted, Refused, UpstreamError
 
 Door = Receipt.Door
@@ -234,13 +234,14 @@ class Admission:
         raise refusal
 
     def _body_for(self, way: Way, body: dict[str, Any]) -> dict[str, Any]:
-        cap = {_cap_name(way.endpoint): self.max_tokens} if self.max_tokens else {}
+        cap = {_cap_name(way.endpoint.base_url): self.max_tokens} if self.max_tokens else {}
         return {**body, **cap, "model": way.upstream_id}
 
 
-def _cap_name(endpoint: Endpoint) -> str:
+@lru_cache(maxsize=512)
+def _cap_name(base_url: str) -> str:
     """OpenAI's own reasoning models refuse the name that everybody else takes."""
-    host = urlsplit(endpoint.base_url).hostname or ""
+    host = urlsplit(base_url).hostname or ""
     return "max_completion_tokens" if host.endswith((".openai.com", ".openai.azure.com")) else "max_tokens"
 
 

@@ -107,8 +107,8 @@ async def follow(scope: Scope, receive: Receive, send: Send, public_id: str) -> 
 
 
 async def _send_events(send: Send, turn: Turn, position: Position) -> None:
-    with suppress(Unavailable):  # the server stops: the page reconnects to the next one by itself
-        async with until_shutdown(), aclosing(_events(turn, position)) as events:
+    with suppress(Unavailable), until_shutdown():  # the server stops: the page reconnects to the next one by itself
+        async with aclosing(_events(turn, position)) as events:
             async for some in events:
                 await send({"type": "http.response.body", "body": some, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

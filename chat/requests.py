@@ -29,6 +29,12 @@ awsrolename awssecretaccesskey awssessiontoken awswebidentitytoken vertexcredent
 _NOT_FOR_CALLERS = frozenset((_DESTINATIONS + _CREDENTIALS).split())
 
 
+# What nearly every request consists of needs no closer look.
+_PLAIN = frozenset(
+    ("model", "messages", "stream", "stream_options", "temperature", "top_p", "max_tokens", "max_completion_tokens")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A request that may be sent. `body` is as the caller sent it, without `models`; only `model`, `stream`,
@@ -58,7 +64,7 @@ def parse(raw: bytes) -> ChatRequest:
     """Raises BadRequest, with `param` where one field is at fault."""
     body = read_object(raw, with_fields="'model' and 'messages'")
     for name in body:
-        if name.lower().replace("_", "").replace("-", "") in _NOT_FOR_CALLERS:
+        if name not in _PLAIN and name.lower().replace("_", "").replace("-", "") in _NOT_FOR_CALLERS:
             raise BadRequest(
                 f"{name[:64]!r} cannot be chosen in a request: providers and their keys are connected by the team's "
                 "admins. Remove it.",
@@ -79,8 +85,8 @@ def parse(raw: bytes) -> ChatRequest:
         include_usage=_flag(options, "include_usage", "stream_options.include_usage"),
         text_bytes=len(raw) - image_bytes,  # JSON is never shorter than the text in it
         images=images,
-        choices=max(_count(body, name) or 1 for name in ("n", "best_of")),
-        output_cap=max(_count(body, name) or 0 for name in OUTPUT_CAPS) or None,
+        choices=max(body.get("n") or 1, body.get("best_of") or 1),
+        output_cap=max(body.get("max_tokens") or 0, body.get("max_completion_tokens") or 0) or None,
         fallbacks=tuple(fallbacks),
     )
 
@@ -153,11 +159,6 @@ def _check_numbers(body: dict[str, Any]) -> None:
     for name in ("n", "best_of"):
         if (value := body.get(name)) is not None and (type(value) is not int or not 1 <= value <= MOST_CHOICES):
             raise BadRequest(f"'{name}' must be a whole number from 1 to {MOST_CHOICES}.", param=name)
-
-
-def _count(body: dict[str, Any], name: str) -> int | None:
-    value: int | None = body.get(name)
-    return value
 
 
 def _flag(values: dict[str, Any], name: str, param: str) -> bool:

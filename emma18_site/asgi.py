@@ -8,6 +8,7 @@ import asyncio
 import os
 import time
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "emma18_site.settings")
@@ -92,8 +93,13 @@ async def _wrong_host(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _is_host_ours(scope: Scope) -> bool:
     """What Django asks before its views, for the routes beside it as well."""
-    domain, _ = split_domain_port(header(scope, b"host"))
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    return _is_one_of(tuple(settings.ALLOWED_HOSTS), header(scope, b"host"))
+
+
+@lru_cache(maxsize=64)
+def _is_one_of(allowed: tuple[str, ...], host: str) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 async def _django(scope: Scope, receive: Receive, send: Send) -> None:

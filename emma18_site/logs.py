@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
 
 
 # Made once: a line is written for each request, and json.dumps makes an encoder for each.
-_encode = json.JSONEncoder(ensure_ascii=True, default=str).encode
+_encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, default=str).encode
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from upstream import answers, sse
@@ -16,7 +17,7 @@ from upstream.client import DEFAULT, Answer, Endpoint, Limits, is_kind, read_who
 from upstream.errors import Garbled, Interrupted, UpstreamError
 
 PATH = "/chat/completions"
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 DONE = b"[DONE]"
 # The end of the answer follows [DONE] at once. Waiting for it a moment keeps the connection for the next call.
 TAIL_S = 0.05
@@ -165,8 +166,7 @@ async def complete(
 
     The first byte may take as long as the whole: providers send it when the reply is written.
     """
-    patient = replace(limits, first_byte_s=limits.total_s)
-    answer = await _post(endpoint, {**body, "stream": False}, request_id=request_id, limits=patient)
+    answer = await _post(endpoint, {**body, "stream": False}, request_id=request_id, limits=_patient(limits))
     try:
         reply = await _read_object(answer, endpoint, limits)
     finally:
@@ -175,6 +175,11 @@ async def complete(
     if not isinstance(reply.get("choices"), list):
         raise Garbled("The provider answered without choices.")
     return reply, answers.request_id(answer.headers, secret=endpoint.api_key)
+
+
+@lru_cache(maxsize=8)
+def _patient(limits: Limits) -> Limits:
+    return replace(limits, first_byte_s=limits.total_s)
 
 
 async def _post(endpoint: Endpoint, body: dict[str, Any], *, request_id: str, limits: Limits) -> Answer:
