@@ -43,7 +43,7 @@ class _Purse:
         return self.balance - self.held
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _NewEntry:
     wallet_id: int
     number: int
@@ -82,7 +82,7 @@ class Books:
             self._holds = {held.request_id: held for held in _holds(names, known)}
         loaded = self._holds.values()
         since = min([held.opened_at for held in loaded], default=self.now)
-        who = [(keep.caller.user.pk, _key_id(keep), keep.model_id) for keep in keeps]
+        who = [(keep.caller.user.id, _key_id(keep), keep.model_id) for keep in keeps]
         who += [(held.user_id, held.access_key_id, held.model_id) for held in loaded]
         who += [(switch.caller.user.pk, None, switch.model_id) for switch in switches]
         if who:
@@ -100,12 +100,12 @@ class Books:
         caller = asked.caller
         if first := self._holds.get(asked.request_id):
             return first
-        purse = self.purses[caller.team.pk]
+        purse = self.purses[caller.team.id]
         rate = self._rates.get(_key_id(asked) or 0)
         held = Held(
-            wallet_id=caller.team.pk,
+            wallet_id=caller.team.id,
             request_id=asked.request_id,
-            user_id=caller.user.pk,
+            user_id=caller.user.id,
             access_key_id=_key_id(asked),
             model_id=asked.model_id,
             state=Hold.State.OPEN,
@@ -404,7 +404,7 @@ def _hold_values(held: Held) -> tuple[Any, ...]:
 
 
 def _key_id(keep: Keep) -> int | None:
-    return keep.caller.access_key.pk if keep.caller.access_key else None
+    return keep.caller.access_key.id if keep.caller.access_key else None
 
 
 def _must(count: int, expected: int) -> None:

@@ -70,7 +70,7 @@ def _opened(operations: Sequence[Operation]) -> Books:
 
 
 def _team_id(operation: Operation) -> int:
-    return operation.caller.team.pk if isinstance(operation, Keep | Refuse) else operation.hold.wallet_id
+    return operation.caller.team.id if isinstance(operation, Keep | Refuse) else operation.hold.wallet_id
 
 
 def _outcome(opened: Books, operation: Operation) -> Any:

@@ -18,7 +18,9 @@ _EXACT = Context(prec=60)
 
 def cost_nanousd(priced: Iterable[tuple[int, int]]) -> int:
     """What (tokens, pico-dollars a token) cost together, rounded up once."""
-    picousd = sum(tokens * price for tokens, price in priced)
+    picousd = 0
+    for tokens, price in priced:
+        picousd += tokens * price
     return -(-picousd // PICO_PER_NANO)
 
 

@@ -23,7 +23,7 @@ class RequestFacts(TypedDict, total=False):
     output_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Keep:
     """Keep money for a request: the most it can be charged.
 
@@ -43,7 +43,7 @@ class Keep:
     request: RequestFacts = field(default_factory=lambda: RequestFacts())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One call to a provider, as the attempt that is written about it. `status` is a word such as done or timeout."""
 
@@ -55,7 +55,7 @@ class Call:
     upstream_request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ending:
     """How a request ended, for its receipt. `total_ms` counts from the hold where it is not given."""
 
@@ -79,7 +79,7 @@ class HoldName(Protocol):
     def request_id(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Close:
     """Settle a hold at what its calls cost, or release it; write its attempts and its receipt."""
 

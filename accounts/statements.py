@@ -4,6 +4,7 @@ Money is read and written several times a request; at that rate Django's buildin
 SQLite takes to run it. The same text runs on SQLite and PostgreSQL.
 """
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -15,20 +16,20 @@ from django.utils import timezone
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, _stored(values))
+        cursor.execute(sql, values)
         return cursor.fetchall()
 
 
 def changed(sql: str, *values: Any) -> int:
     """How many rows the statement changed."""
     with connection.cursor() as cursor:
-        cursor.execute(sql, _stored(values))
+        cursor.execute(sql, values)
         return cursor.rowcount
 
 
 def changed_by_all(sql: str, many: Iterable[Sequence[Any]]) -> int:
     """How many rows the statement changed when it was run once with each of these values."""
-    values = [_stored(one) for one in many]
+    values = list(many)
     if not values:
         return 0
     with connection.cursor() as cursor:
@@ -46,20 +47,16 @@ def moment(stored: datetime) -> datetime:
     return stored if stored.tzinfo else stored.replace(tzinfo=UTC)
 
 
-def _stored(values: Iterable[Any]) -> list[Any]:
-    """As the database takes them. Looked at by type and remembered: a group writes hundreds of values, and its few
-    moments over and over."""
-    return [_adapted(value) if type(value) in _MOMENTS else value for value in values]
-
-
-_MOMENTS = frozenset((datetime, date))
-
-
 @lru_cache(maxsize=1024)
-def _adapted(value: date) -> Any:
+def _as_sqlite_has_it(value: date) -> Any:
     if isinstance(value, datetime):
         return connection.ops.adapt_datetimefield_value(value)
     return connection.ops.adapt_datefield_value(value)
+
+
+# A group writes hundreds of values, and its few moments over and over: to look at each value would take longer.
+sqlite3.register_adapter(datetime, _as_sqlite_has_it)
+sqlite3.register_adapter(date, _as_sqlite_has_it)
 
 
 def lock_money(team_ids: Iterable[int]) -> datetime:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 import traceback
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -48,6 +49,7 @@ SMALL_BODY = 64 * 1024
 MOST_HOPS = 3  # one more than a gateway behind a gateway needs
 
 DONE = b"data: [DONE]\n\n"
+_CLIENT_HEADERS = [name.encode() for name in clients.HEADERS]
 
 
 async def chat_completions(scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +132,7 @@ async def _admitted(scope: Scope, request: ChatRequest, request_id: str) -> Admi
 
 
 def _client(scope: Scope) -> str:
-    return clients.named(*(header(scope, name.encode()) for name in clients.HEADERS))
+    return clients.named(*[header(scope, name) for name in _CLIENT_HEADERS])
 
 
 async def _whole(scope: Scope, send: Send, request: ChatRequest, request_id: str) -> None:
@@ -158,9 +160,18 @@ def _disclosed(admission: Admission) -> list[tuple[str, str]]:
     whether the model they asked for is deprecated."""
     chosen = [("x-emma18-max-tokens", str(admission.max_tokens))] if admission.max_tokens else []
     deprecated = admission.deprecation.headers().items() if admission.deprecation else ()
-    # A header takes no letters beyond ASCII, and a provider may be named in any.
-    name = quote(admission.provider_name, safe=" !#$&'()*+,/:;=?@[]~")
-    return [("x-emma18-provider", name), ("x-emma18-attempts", str(admission.attempts)), *chosen, *deprecated]
+    return [
+        ("x-emma18-provider", _for_a_header(admission.provider_name)),
+        ("x-emma18-attempts", str(admission.attempts)),
+        *chosen,
+        *deprecated,
+    ]
+
+
+@lru_cache(maxsize=512)
+def _for_a_header(name: str) -> str:
+    """A header takes no letters beyond ASCII, and a provider may be named in any."""
+    return quote(name, safe=" !#$&'()*+,/:;=?@[]~")
 
 
 async def _send_chunks(send: Send, completion: Completion) -> bytes:

@@ -29,7 +29,7 @@ _PRICED_PARAMETERS: dict[str, tuple[object, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bound:
     """The most that a request can cost. `output_cap` is what is sent where the caller set none; None where nothing is
     at stake."""
@@ -97,7 +97,7 @@ def _capped(cap: int, *limits: int | None) -> int:
 def _most(request: ChatRequest, prices: list[TokenPrice], prompt: int, cap: int) -> int:
     output = cap * request.choices
     most = max(
-        money.cost_nanousd([(prompt, _dearest_prompt(price)), (output, price.completion_picousd)]) for price in prices
+        [money.cost_nanousd(((prompt, _dearest_prompt(price)), (output, price.completion_picousd))) for price in prices]
     )
     return min(most, MOST_NANOUSD)
 
@@ -121,7 +121,7 @@ def affordable_cap(
     return min([bound.output_cap, *caps])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tokens:
     """What a request used. `cached` are among `prompt`."""
 
@@ -157,11 +157,11 @@ def cost(price: TokenPrice | None, tokens: Tokens) -> int:
         return 0
     cached_price = price.prompt_picousd if price.cached_picousd is None else price.cached_picousd
     return money.cost_nanousd(
-        [
+        (
             (tokens.prompt - tokens.cached, price.prompt_picousd),
             (tokens.cached, cached_price),
             (tokens.completion, price.completion_picousd),
-        ]
+        )
     )
 
 

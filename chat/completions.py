@@ -38,7 +38,7 @@ from upstream.errors import Interrupted, Refused, UpstreamError
 Door = Receipt.Door
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """A request that may be made, and the ways to make it by model, priority and health. Nothing is held yet."""
 
@@ -128,14 +128,15 @@ async def admit(
         except Forbidden as refusal:
             return Refuse(who, request_id, request.model, refusal, facts)
         planned.append(ready)
-        first = ready.prices[0]
+        prices = ready.prices
+        first = prices[0]
         return Keep(
             who,
             request_id,
             ready.bound.amount_nanousd,
             ready.model_id,
             least_nanousd=ready.bound.least_nanousd,
-            is_priced=all(price is not None for price in ready.prices),
+            is_priced=None not in prices,
             prompt_tokens=charging.prompt_estimate(request),
             request=RequestFacts(
                 door=door.value,

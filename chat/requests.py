@@ -35,7 +35,7 @@ _PLAIN = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatRequest:
     """A request that may be sent. `body` is as the caller sent it, without `models`; only `model`, `stream`,
     `stream_options` and a cap on the output change on the way. `include_usage` says whether a stream's caller asked for

@@ -16,7 +16,6 @@ from accounts.ids import current_request_id
 
 # The last is the address in a mail that resets a password, which is as good as the password.
 KEY_SHAPES = re.compile(r"\b(sk-|Bearer\s+|/reset/key/)[A-Za-z0-9_\-.]{6,}")
-_KEY_STARTS = ("sk-", "Bearer", "/reset/key/")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
@@ -53,7 +52,8 @@ def _second(epoch_s: int) -> str:
 
 def _masked(text: str) -> str:
     # Looking for what the shapes begin with takes a sixth of the time that looking for the shapes takes.
-    return KEY_SHAPES.sub(r"\1…", text) if any(start in text for start in _KEY_STARTS) else text
+    may_hold_one = "sk-" in text or "Bearer" in text or "/reset/key/" in text
+    return KEY_SHAPES.sub(r"\1…", text) if may_hold_one else text
 
 
 def configure(level: str) -> None:

@@ -73,7 +73,10 @@ def retry_after_s(value: str) -> float | None:
 
 def request_id(headers: Mapping[str, str], *, secret: str) -> str | None:
     """The provider's own id of the request, for its support desk."""
-    value = provider_words(headers.get("x-request-id") or headers.get("request-id") or "", secret=secret)
+    sent = headers.get("x-request-id") or headers.get("request-id")
+    if not sent:
+        return None
+    value = provider_words(sent, secret=secret)
     return value if 0 < len(value) <= REQUEST_ID_CAP and value.isascii() and value.isprintable() else None
 
 
