@@ -11,6 +11,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
+from accounts.statements import rows
+
 
 class Prepared:
     """A `values_list` queryset to run again and again with other parameters.
@@ -30,9 +32,7 @@ class Prepared:
         if not self._sql:
             self._compile()
         values = [_adapted(parameters[name]) if name else value for name, value in self._parameters]
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, values)
-            return self._converted(cursor.fetchall())
+        return self._converted(rows(self._sql, *values))
 
     def _compile(self) -> None:
         compiler = self._build(**self._stand_ins).query.get_compiler(connection=connection)
@@ -43,11 +43,11 @@ class Prepared:
         self._converters = [(column, functions, field) for column, (functions, field) in converters.items()]
         self._sql = sql  # last: another thread may be here too
 
-    def _converted(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def _converted(self, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Column by column: of hundreds of rows most columns need nothing."""
-        if not rows or not self._converters:
-            return rows
-        columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+        if not found or not self._converters:
+            return found
+        columns: list[Iterable[Any]] = list(zip(*found, strict=True))
         for column, functions, field in self._converters:
             for function in functions:
                 columns[column] = [function(value, field, connection) for value in columns[column]]
