@@ -27,6 +27,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+WATCHED_AFTER_S = 0.25  # from when on a request knows at once that its caller has left
 SLOWEST_BODY_BYTES = 16 * 1024  # in the time a body may stall: a trickle holds a connection as a standstill does
 
 # SQLite has one writer and PostgreSQL few connections to give away: more threads would only wait elsewhere.
@@ -173,7 +174,8 @@ class _Cut:
 
 
 async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> R:
-    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once; raises ClientGone.
+    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once, or where they leave in
+    the first moment, at its end; raises ClientGone.
 
     Like a timeout it runs in the caller's own task, since one of its own costs as much as the rest of the wait.
     """
@@ -186,18 +188,22 @@ async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> 
 
 
 class _Watch:
-    """Cuts short when the caller leaves. What granian gives is a future already, for which no task is made."""
+    """Cuts short when the caller leaves. What granian gives is a future already, for which no task is made; even so it
+    costs a tenth of a plain request, and nothing is lost where the answer is there before we look."""
 
     def __init__(self, receive: Receive, cut: _Cut) -> None:
         self._receive = receive
         self._cut = cut
-        self._begin()
+        self._waiting: asyncio.Future[Message] | None = None
+        self._later = asyncio.get_running_loop().call_later(WATCHED_AFTER_S, self._begin)
 
     def end(self) -> None:
-        self._waiting.cancel()
+        self._later.cancel()
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     def _begin(self) -> None:
-        self._waiting: asyncio.Future[Message] = asyncio.ensure_future(self._receive())
+        self._waiting = asyncio.ensure_future(self._receive())
         self._waiting.add_done_callback(self._look)
 
     def _look(self, received: asyncio.Future[Message]) -> None:

@@ -124,6 +124,40 @@ async def test_who_leaves_before_the_group_began_is_not_called(batches, alice, w
     assert [hold.request_id async for hold in Hold.objects.all()] == ["req_stayed"]
 
 
+async def test_who_leaves_when_the_group_has_begun_is_told_of_nothing_but_what_came_of_it_is(batches, alice, wallet):
+    may_go_on, runs, left = threading.Event(), threading.Event(), []
+
+    def reads() -> Keep:
+        runs.set()
+        may_go_on.wait(10)
+        return Keep(alice, "req_left", 1, "llama")
+
+    leaving = batches.submit(reads, if_left=left.append)
+    await asyncio.to_thread(runs.wait, 10)
+    leaving.cancel()
+    may_go_on.set()
+    await batches.drained()
+
+    assert [held.request_id for held in left] == ["req_left"]
+    assert await Hold.objects.filter(request_id="req_left").aexists()
+
+
+async def test_what_is_handed_over_is_done_and_told_whatever_it_is_and_whoever_breaks_beside_it(batches, alice, wallet):
+    told: list[object] = []
+
+    def breaks(_: object) -> None:
+        raise RuntimeError("what hears of it is broken")
+
+    batches.hand_over(Keep(alice, "req_1", DOLLAR, "llama"), breaks)
+    batches.hand_over(Keep(alice, "req_2", DOLLAR, "llama"), told.append)
+    batches.hand_over(Keep(alice, "req_3", 100 * DOLLAR, "llama"), told.append)
+    await batches.drained()
+
+    held, refused = told
+    assert held.request_id == "req_2"
+    assert isinstance(refused, PaymentRequired)
+
+
 async def test_draining_waits_for_every_operation(batches, alice, wallet):
     held = await holding(batches, alice, "req_1")
     done = settling(batches, held, 5)
