@@ -16,7 +16,7 @@ from django.utils import timezone
 
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    with closing(_ran(sql, values)) as cursor:
+    with closing(_ran(sql, values)) as cursor, connections[DEFAULT_DB_ALIAS].wrap_database_errors:
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
 
