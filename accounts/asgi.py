@@ -27,7 +27,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-WATCHED_AFTER_S = 0.25  # from when on a request knows at once that its caller has left
 SLOWEST_BODY_BYTES = 16 * 1024  # in the time a body may stall: a trickle holds a connection as a standstill does
 
 # SQLite has one writer and PostgreSQL few connections to give away: more threads would only wait elsewhere.
@@ -173,14 +172,14 @@ class _Cut:
             self._task.cancel()
 
 
-async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> R:
-    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once, or where they leave in
-    the first moment, at its end; raises ClientGone.
+async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R], *, watched_after_s: float = 0) -> R:
+    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once, but not before that
+    time; raises ClientGone.
 
     Like a timeout it runs in the caller's own task, since one of its own costs as much as the rest of the wait.
     """
     with _Cut(ClientGone) as cut:
-        watch = _Watch(receive, cut)
+        watch = _Watch(receive, cut, watched_after_s)
         try:
             return await work
         finally:
@@ -189,16 +188,21 @@ async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R]) -> 
 
 class _Watch:
     """Cuts short when the caller leaves. What granian gives is a future already, for which no task is made; even so it
-    costs a tenth of a plain request, and nothing is lost where the answer is there before we look."""
+    costs a tenth of a plain request, so whose answer may come whole in a moment is watched only after it."""
 
-    def __init__(self, receive: Receive, cut: _Cut) -> None:
+    def __init__(self, receive: Receive, cut: _Cut, after_s: float) -> None:
         self._receive = receive
         self._cut = cut
         self._waiting: asyncio.Future[Message] | None = None
-        self._later = asyncio.get_running_loop().call_later(WATCHED_AFTER_S, self._begin)
+        self._later: asyncio.TimerHandle | None = None
+        if after_s:
+            self._later = asyncio.get_running_loop().call_later(after_s, self._begin)
+        else:
+            self._begin()
 
     def end(self) -> None:
-        self._later.cancel()
+        if self._later is not None:
+            self._later.cancel()
         if self._waiting is not None:
             self._waiting.cancel()
 

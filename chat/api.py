@@ -46,6 +46,9 @@ BODY_CAP = 32 * 1024 * 1024
 # database; it is also the most that a stranger can make us hold.
 SMALL_BODY = 64 * 1024
 
+# Who leaves a stream pays for what came until then, so that must be known at once; a whole answer is paid whole.
+WATCHED_AFTER_S = 0.25
+
 MOST_HOPS = 3  # one more than a gateway behind a gateway needs
 
 DONE = b"data: [DONE]\n\n"
@@ -57,8 +60,8 @@ async def chat_completions(scope: Scope, receive: Receive, send: Send) -> None:
     began = time.perf_counter()
     try:
         request = await _read(scope, receive)
-        answer = _stream if request.stream else _whole
-        await while_connected(receive, answer(scope, send, request, request_id))
+        answer, after_s = (_stream, 0.0) if request.stream else (_whole, WATCHED_AFTER_S)
+        await while_connected(receive, answer(scope, send, request, request_id), watched_after_s=after_s)
     except ClientGone:
         return
     except Refusal as refusal:
