@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,15 +154,23 @@ def assert_accounted_for(scene: Scene) -> dict[str, int]:
     return charged
 
 
+def _wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def test_killed_web_processes_lose_no_call_and_charge_none_twice(scene):
     kills = 6 * THOROUGHNESS
 
     def kill_one_after_the_other() -> None:
-        for _ in range(kills):
+        for kill in range(kills):
             time.sleep(random.uniform(0.2, 1.2))
+            _wait_for(lambda wanted=10 * kill: len(scene.seen.complete) >= wanted)  # a slow machine takes longer
             victim = random.choice(scene.servers)
             _kill_group(victim)
             victim.start()
+        _wait_for(lambda: len(scene.seen.complete) >= 10 * kills)
 
     with ExitStack() as stack:
         scene.servers[0].start()
