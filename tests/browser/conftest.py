@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -30,6 +30,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/browser/" in item.nodeid:
             item.add_marker(pytest.mark.browser)
     items.sort(key=lambda item: "tests/browser/" in item.nodeid)
+
+
+def wait_until(page: Page, true: Callable[[], bool]) -> None:
+    """For what a handler of a route notes: it hears of a request a moment after the page made it."""
+    for _ in range(300):
+        if true():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("It has not become true within 15 s.")
 
 
 def choose_model(page: Page, model_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, wait_until
 from tests.browser.test_usage import sign_in
 from tests.server import RunningServer, running_server
 
@@ -60,6 +60,7 @@ def test_what_is_typed_while_the_page_still_loads_is_searched(visitor, scene):
     page.goto(f"{scene[0].base_url}/models/", wait_until="commit")
     page.get_by_label("Search models, providers, abilities").fill("kimi k2.6")
 
+    wait_until(page, lambda: bool(held))
     held[0].continue_()
 
     expect(page.locator(".models-table tbody tr")).to_have_count(1)

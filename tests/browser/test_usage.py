@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, expect
 
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import Visitor, wait_until
 from tests.browser.test_look import faults
 from tests.server import RunningServer, running_server
 
@@ -75,6 +75,7 @@ def test_of_two_choices_in_haste_the_last_is_shown(usage: Page, is_first_answere
     for name in ("Tokens", "By key"):
         with usage.expect_request("**/usage/?*"):
             usage.get_by_role("link", name=name).first.click()
+    wait_until(usage, lambda: len(held) == 2)
 
     for route in held if is_first_answered_first else reversed(held):
         with contextlib.suppress(Error):  # the first is no longer asked for
