@@ -272,7 +272,8 @@ def choices(team: Team, wanted: Wanted, name: str) -> list[Choice]:
         for value, count in _sums(team, wanted, name, facet.column):
             counted[facet.word(value)] = counted.get(facet.word(value), 0) + count
         if name == "person":
-            called = {str(pk): each for pk, each in names(map(int, [*counted, *chosen])).items()}
+            people = names(map(int, counted)) | makers(team, chosen)
+            called = {str(pk): each for pk, each in people.items()}
     counted = dict.fromkeys(chosen, 0) | {word: count for word, count in counted.items() if count or word in chosen}
     if known := _KNOWN.get(name):
         words = [word for word in known if word in counted]
@@ -316,6 +317,12 @@ _USED_TAGS = Prepared(
 def _by_tag(tasks: QuerySet[VideoTask]) -> dict[int, int]:
     tagged = tasks.filter(taggings__isnull=False).order_by()
     return dict(tagged.values_list("taggings__tag_id").annotate(count=Count("*")))
+
+
+def makers(team: Team, words: Iterable[str]) -> dict[int, str]:
+    """Who of those that an address names has made a video of the team, by name: nobody learns of others."""
+    pks = [int(word) for word in words]
+    return names(VideoTask.objects.filter(team=team, user__in=pks).values_list("user", flat=True)) if pks else {}
 
 
 def names(pks: Iterable[int]) -> dict[int, str]:

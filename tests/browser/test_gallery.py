@@ -184,6 +184,20 @@ def test_facet_that_nobody_opened_keeps_what_is_chosen_of_it(gallery: Page):
     expect(gallery.locator(".clip")).to_have_count(30)
 
 
+def test_menu_that_could_not_be_read_is_read_when_it_is_opened_again(gallery: Page, visitor: Visitor):
+    gallery.route("**/videos/menu/**", lambda route: route.abort(), times=1)
+    menu = gallery.locator("#facet-state")
+    menu.locator("summary").click()
+    expect(gallery.get_by_text("The server could not be reached.")).to_be_visible()
+    assert len(visitor.complaints) == 2 and all("fetch" in each or "FAILED" in each for each in visitor.complaints)
+    visitor.complaints.clear()
+
+    menu.locator("summary").click()
+    menu.locator("summary").click()
+
+    expect(menu.get_by_role("checkbox", name="Failed")).to_be_visible()
+
+
 @pytest.mark.parametrize("width", [900, 1240])
 def test_menus_of_facets_open_inside_the_window(gallery: Page, width: int):
     gallery.set_viewport_size({"width": width, "height": 800})

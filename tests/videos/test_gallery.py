@@ -94,6 +94,17 @@ def test_person_is_a_facet_with_the_figures_of_what_choosing_shows(alice, bob):
     assert {(each.label, each.count) for each in gallery.choices(bob.team, wanted, "state")} == {("Failed", 2)}
 
 
+def test_nobody_learns_the_names_of_another_teams_people(bob, charlie):
+    clip(bob)
+    clip(charlie)
+    browser, address = signed_in(bob), f"?person={charlie.user.pk}&person={bob.user.pk}"
+
+    page, menu = browser.get(f"/videos/{address}").text, browser.get(f"/videos/menu/person/{address}").text
+
+    assert "charlie" not in page and "charlie" not in menu
+    assert "Somebody, bob" in page and "Somebody" in menu
+
+
 def test_menu_of_a_facet_is_read_once_it_is_opened_and_kept_where_it_was(alice, bob):
     clip(bob, State.FAILED)
     clip(alice)

@@ -63,7 +63,7 @@ def whole_page(
     is_partial = request.htmx.request_type == "partial"
     may_create, picked = request.caller.has_role(Role.MEMBER), refused.picked if refused else ()
     token = get_token(request)
-    people = gallery.names({each.user_id for each in page.glances}.union(map(int, wanted.person)))
+    people = gallery.names(each.user_id for each in page.glances) | gallery.makers(team, wanted.person)
     shown: dict[str, Any] = {
         "cards": [
             cards.rendered(card, may_create=may_create, is_picked=card.id in picked, csrf_token=token)
