@@ -10,7 +10,9 @@ from django.utils import timezone
 from accounts.models import Heartbeat
 from tests.clips import clip, keep_all, unsaved
 from tests.conftest import signed_in
+from upstream.video import Task
 from videos import gallery, lifecycle
+from videos.lifecycle.outcomes import ABSENT
 from videos.models import VideoTask
 from videos.modes import SEEDANCE_FAST, STORYBOARD
 
@@ -189,6 +191,18 @@ def test_poll_brings_only_the_cards_that_changed_and_then_stops(bob):
 
     assert f'id="clip-{running.public_id}"' in changed.text and f'id="clip-{other.public_id}"' not in changed.text
     assert "every 3s" in changed.text and "every 3s" not in ended.text
+
+
+def test_card_stops_asking_for_an_admin_once_its_provider_knows_the_clip_again(bob):
+    task = clip(bob, State.RUNNING)
+    lifecycle.flag(task, ABSENT)
+    browser = signed_in(bob)
+    assert "Needs an admin" in browser.get("/videos/").text
+
+    task.refresh_from_db()
+    lifecycle.record([(task, Task(id="sb_1", status="running"))])
+
+    assert "Needs an admin" not in browser.get("/videos/").text
 
 
 def test_page_on_which_nothing_runs_polls_seldom_and_only_where_new_ones_come_first(bob):

@@ -228,7 +228,9 @@ def _go_on(seen: Sequence[tuple[VideoTask, Task]], now: datetime) -> None:
     for task, report in seen:
         is_late = now > task.deadline_at
         if task.needs_attention and not is_late and task.attention in (ABSENT, LATE):
-            VideoTask.objects.filter(pk=task.pk, attention=task.attention).update(needs_attention=False, attention="")
+            VideoTask.objects.filter(pk=task.pk, attention=task.attention).update(
+                needs_attention=False, attention="", version=F("version") + 1
+            )
         elif is_late and not task.needs_attention:
             flag(task, LATE)
         if report.status == State.RUNNING and task.state == State.QUEUED:
