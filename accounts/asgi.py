@@ -204,6 +204,7 @@ class _Watch:
         if self._later is not None:
             self._later.cancel()
         if self._waiting is not None:
+            self._waiting.remove_done_callback(self._look)  # who leaves now is nobody's concern any more
             self._waiting.cancel()
 
     def _begin(self) -> None:

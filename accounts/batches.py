@@ -59,6 +59,13 @@ class _Waiting:
         else:
             self.done.set_result(outcome)
 
+    def drop(self) -> None:
+        """The event loop ends: what became of it nobody will know here. Its context may still be in use."""
+        if self.done is not None:
+            self.done.cancel()
+        elif self.then:
+            self.then(RuntimeError("The event loop has ended."))
+
 
 class Batches:
     """The operations of one event loop. Make one for a process."""
@@ -112,8 +119,7 @@ class Batches:
         finally:
             self._runner = None
             for each in self._waiting:  # only if the event loop ends
-                if each.done:
-                    each.done.cancel()
+                each.drop()
             self._waiting = []
 
     async def _run_group(self, group: list[_Waiting]) -> None:
@@ -122,6 +128,10 @@ class Batches:
             outcomes = await _on_thread(group) if group else []
         except Exception as error:  # one of the doors for errors: each of those who wait is told
             outcomes = [error] * len(group)
+        except asyncio.CancelledError:
+            for each in group:
+                each.drop()
+            raise
         for each, outcome in zip(group, outcomes, strict=True):
             each.tell(outcome)
 

@@ -227,8 +227,10 @@ class Admission:
                             await in_database(vault.note_success, way.provider)
                     return answer
         except BaseException:  # a cancelled request too must not keep its hold
-            await turns.release()
-            await record.end(Outcome.STOPPED, is_delivered=False)
+            try:
+                await turns.release()
+            finally:  # and be it cancelled a second time meanwhile
+                await record.end(Outcome.STOPPED, is_delivered=False)
             raise
         refusal = turns.refusal()
         await record.end(Outcome.FAILED, refusal=refusal, is_delivered=False)

@@ -102,8 +102,8 @@ class Record:
         background, and at last left to the reaper.
         """
         if not self._is_ending:
-            self._is_ending = True
             closing = self._closing(outcome, usage, refusal, is_delivered)
+            self._is_ending = True
             _leases.discard(self)
             group_commit.hand_over(closing, partial(self._closed, closing, harm))
         if not self._is_over:

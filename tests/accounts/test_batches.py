@@ -158,6 +158,26 @@ async def test_what_is_handed_over_is_done_and_told_whatever_it_is_and_whoever_b
     assert isinstance(refused, PaymentRequired)
 
 
+async def test_whoever_handed_over_hears_of_it_when_the_event_loop_ends(batches, alice, wallet):
+    may_go_on, runs, told = threading.Event(), threading.Event(), []
+
+    def reads() -> Keep:
+        runs.set()
+        may_go_on.wait(10)
+        return Keep(alice, "req_begun", 1, "llama")
+
+    batches.hand_over(reads, told.append)
+    await asyncio.to_thread(runs.wait, 10)
+    batches.hand_over(Keep(alice, "req_waiting", 1, "llama"), told.append)
+    ended = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in ended:
+        task.cancel()
+    await asyncio.wait(ended)
+    may_go_on.set()
+
+    assert [type(each) for each in told] == [RuntimeError, RuntimeError]
+
+
 async def test_draining_waits_for_every_operation(batches, alice, wallet):
     held = await holding(batches, alice, "req_1")
     done = settling(batches, held, 5)
