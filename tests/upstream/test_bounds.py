@@ -95,7 +95,7 @@ ANSWERS: dict[str, tuple[Answer, type[UpstreamError], str]] = {
         at_once(REFUSAL, b"content-encoding: gzip\r\n", length(len(BOMB)), BOMB), Refused, r"\(400\): Bad Request\.$",
     ),
     "a refusal without an end": (repeating(REFUSAL + b"\r\n", b'{"error": "' + b"no " * 9999), Refused, r"\(400\)"),
-    "headers without an end": (repeating(HEAD, b"x-more: of it\r\n"), Garbled, "not HTTP"),
+    "headers without an end": (repeating(HEAD, b"x-more: of it\r\n" * 999), Garbled, "not HTTP"),
     "a header without an end": (repeating(HEAD + b"x-long: ", b"x" * (1 << 16)), Garbled, "not HTTP"),
     "a status without an end": (repeating(b"HTTP/1.1 200 ", b"O" * (1 << 16)), Garbled, "not HTTP"),
     "answers that are never the last": (
