@@ -8,6 +8,8 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from accounts import invariants, keys, people
 from accounts.callers import Caller
@@ -17,6 +19,10 @@ from emma18_site import onboarding
 from tests.server import RunningServer, running_server
 
 PASSWORD = "a long enough password"
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

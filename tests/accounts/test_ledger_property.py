@@ -75,7 +75,7 @@ class Purse:
         budgets.set_time_zone(self.team, by=None, time_zone=zone)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=10, max_size=40))
 def test_the_ledger_holds_after_every_step(alice, bob, steps):
     with transaction.atomic():

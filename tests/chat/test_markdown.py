@@ -95,7 +95,7 @@ def test_an_open_code_block_is_not_finished():
         max_size=15,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_finished_block_never_changes_however_the_reply_goes_on(parts):
     text, blocks = "", []
     for part in parts:

@@ -299,7 +299,7 @@ FAULTS = st.sampled_from(
 STEPS = st.tuples(st.tuples(FAULTS, FAULTS, FAULTS), st.booleans(), st.sampled_from([0, 0, 8, 70]))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(script=st.lists(STEPS, min_size=3, max_size=7))
 def test_no_request_that_a_healthy_offer_could_serve_fails(running, script):
     health.forget(running.server)

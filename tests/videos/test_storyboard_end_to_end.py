@@ -99,7 +99,7 @@ class Program:
         """Creates a task, polls it until it has ended and its file is kept, and downloads that."""
         created = json.loads(self.curl(call))
         assert created["status"] == "queued", created
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 600  # seconds of work for the renderer, on a machine that may have other work
         told = created
         while not (told["terminal"] and (told["status"] != "succeeded" or told["content"]["stored"])):
             log = self.server.data_dir / "jobs.log"
