@@ -26,7 +26,7 @@ BYTECODE = REPOSITORY / ".pytest_cache" / "bytecode"
 POSTGRES_FOLDERS = Path("/usr/lib/postgresql")  # Debian keeps the server's programs off PATH
 POSTGRES_STARTS_WITHIN_S = 30
 # What asks no database anything, or nothing that differs from one to the other.
-ONCE = ("tests/upstream", "tests/bench", "tests/site/test_up.py")
+ONCE = ("tests/upstream", "tests/bench", "tests/site/test_up.py", "tests/site/test_policies.py")
 MISSING = {
     "browser": (
         "The browser tests did not run: no Chromium was found. Install one (Debian: apt-get install chromium), "
