@@ -25,6 +25,8 @@ from upstream.errors import UpstreamError
 logger = logging.getLogger(__name__)
 
 RENEW_EVERY_S = 10.0
+# After a stream's first chunk: the work for it would hold that chunk up, and many a stream is over before.
+FIRST_RENEWAL_S = 0.05
 LOOK_EVERY_S = 1.0
 SETTLE_WITHIN_S = 60.0  # a database that is away is waited for; then the hold lapses and is reaped
 SETTLE_AGAIN_S = 1.0
@@ -76,9 +78,10 @@ class Record:
         logger.warning("provider failed", extra=self._what() | {"kind": type(error).__name__, "code": code})
 
     def deliver(self, output_bytes: int) -> None:
-        """Count a part of a stream that goes out. From the first on, a process that dies leaves something to charge."""
+        """Count a part of a stream that goes out. Soon after the first, a process that dies leaves something to
+        charge."""
         if not self.output_bytes:
-            _leases.renew(self)
+            _leases.renew_soon(self)
         self.output_bytes += output_bytes
 
     def delivered_nanousd(self) -> int:
@@ -247,6 +250,14 @@ class _Leases:
         self._records[record] = time.monotonic() + RENEW_EVERY_S
         renewing = group_commit.submit(record.renewal)
         renewing.add_done_callback(lambda done: done.cancelled() or done.exception())  # the next one may succeed
+
+    def renew_soon(self, record: Record) -> None:
+        """The same in a moment, if the request is not over by then."""
+        asyncio.get_running_loop().call_later(FIRST_RENEWAL_S, self._renew_open, record)
+
+    def _renew_open(self, record: Record) -> None:
+        if record in self._records:
+            self.renew(record)
 
     async def _renew_due(self) -> None:
         while self._records:

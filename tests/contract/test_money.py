@@ -261,6 +261,28 @@ def test_who_cuts_later_pays_more_and_whoever_saw_a_byte_pays(api, http, provide
     assert charged[-1] > charged[0]
 
 
+def test_what_a_stream_has_delivered_is_written_down_while_it_runs(api, http):
+    """For the reaper, should this process die."""
+    body = {"model": "hang-mid-stream", "messages": [{"role": "user", "content": "Hello!"}], "stream": True}
+    with http.stream("POST", CHAT, json=body) as running:
+        chunks = running.iter_raw()
+        next(chunks)
+        hold = json.loads(api.server.run_python(DELIVERED.format(request_id=running.headers["x-request-id"])))
+
+    assert hold["state"] == "open" and 0 < hold["delivered_nanousd"] < hold["amount_nanousd"]
+
+
+DELIVERED = """
+import json, time
+from accounts.models import Hold
+holds = Hold.objects.filter(request_id="{request_id}").values("state", "delivered_nanousd", "amount_nanousd")
+deadline = time.monotonic() + 4  # before what is renewed regularly
+while not (hold := holds.get())["delivered_nanousd"] and time.monotonic() < deadline:
+    time.sleep(0.05)
+print(json.dumps(hold))
+"""
+
+
 def charges(api: Api, request_ids: list[str]) -> list[int]:
     """What these requests were charged, once all of them have ended."""
     code = f"""
