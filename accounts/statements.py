@@ -59,6 +59,16 @@ def _in_sqlite(sql: str) -> str:
     return sql.replace("%s", "?").replace("%%", "%")
 
 
+def state_of_database() -> object:
+    """Compares as equal as long as nobody but this connection has written; None where the database cannot say that, or
+    within a transaction, which sees what it saw at its beginning."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "sqlite" or database.in_atomic_block:
+        return None
+    [(version,)] = rows("PRAGMA data_version")
+    return database.connection, version
+
+
 def places(count: int) -> str:
     """As many placeholders, for a list in brackets."""
     return ", ".join(["%s"] * count)

@@ -8,8 +8,9 @@ from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts import ids, ledger
+from accounts.asgi import in_database
 from accounts.batches import BUSY_GROUP, Batches
-from accounts.models import Attempt, Entry, Hold, Receipt, Wallet
+from accounts.models import Attempt, Entry, Hold, Receipt, Team, Wallet
 from accounts.operations import Call, Close, Keep
 from accounts.refusals import PaymentRequired, Unavailable
 from accounts.shared_reads import once_a_group
@@ -215,7 +216,7 @@ async def test_what_requests_of_one_group_ask_alike_is_read_once_for_that_group(
     def first() -> Keep:
         runs.set()
         may_go_on.wait(10)
-        return Keep(alice, "req_first", amount("llama"), "llama")
+        return Keep(alice, "req_first", 1, "llama")
 
     running = batches.submit(first)
     await asyncio.to_thread(runs.wait, 10)
@@ -224,8 +225,32 @@ async def test_what_requests_of_one_group_ask_alike_is_read_once_for_that_group(
     may_go_on.set()
     await asyncio.gather(running, *others)
 
-    assert reads == ["llama", "llama", "qwen"]
-    assert amount("llama") and reads[3:] == ["llama"], "outside of a group everything is read"
+    assert reads == ["llama", "qwen"]
+    assert amount("llama") and reads[2:] == ["llama"], "outside of a group everything is read"
+
+
+async def test_it_is_not_read_again_for_a_second_while_nobody_else_has_written(batches, alice, wallet, monkeypatch):
+    reads = []
+
+    @once_a_group
+    def amount() -> int:
+        reads.append("amount")
+        return 1
+
+    async def hold(name: str) -> int:
+        """How many more reads it takes."""
+        before = len(reads)
+        await batches.submit(lambda: Keep(alice, name, amount(), "llama"))
+        return len(reads) - before
+
+    seldom = 0 if connection.vendor == "sqlite" else 1  # PostgreSQL does not tell whether somebody has written
+    assert await hold("req_a") == 1
+    assert [await hold("req_b"), await hold("req_c")] == [seldom, seldom]
+    await in_database(Team.objects.filter(pk=alice.team.pk).update, name="Southlight")
+    assert [await hold("req_d"), await hold("req_e")] == [1, seldom]
+    monkeypatch.setattr("accounts.shared_reads.KEPT_S", -1)
+    await in_database(Team.objects.filter(pk=alice.team.pk).update, name="Eastlight")
+    assert [await hold("req_f"), await hold("req_g")] == [1, 1]
 
 
 def test_what_is_held_and_closed_in_one_group_is_written_as_if_it_were_two(alice, db):
