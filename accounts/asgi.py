@@ -6,7 +6,6 @@ ORM, always on a thread of the pool here and never while a stream is open.
 
 import asyncio
 import contextvars
-import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
@@ -19,6 +18,7 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, close_old_connections
 
 from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, database_away, envelope, not_storable
+from upstream import fast_json
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,6 @@ _database_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="databa
 # For an answer given before the body was read: the server then closes the connection, which clients must know of, or
 # their next request may be sent into it.
 BODY_UNREAD = {"Connection": "close"}
-
-# To look for circles takes half the time of a small object, and nothing that came as JSON has any.
-_compact = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
-_compact_ascii = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 
 type Route = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -65,14 +61,6 @@ def match(routes: Iterable[StreamingRoute], scope: Scope) -> Route | None:
 
 class ClientGone(Exception):
     """The caller left before the answer was complete."""
-
-
-def to_json(body: Any) -> bytes:
-    text = _compact(body)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half of a character, which is valid in JSON but only as an escape
-        return _compact_ascii(body).encode()
 
 
 def header(scope: Scope, name: bytes) -> str:
@@ -223,7 +211,7 @@ class _Watch:
 async def send_json(
     send: Send, body: Any, *, status: int = 200, request_id: str, headers: Iterable[tuple[str, str]] = ()
 ) -> None:
-    content = to_json(body)
+    content = fast_json.encode(body)
     await send(
         {
             "type": "http.response.start",

@@ -6,6 +6,7 @@ import re
 from typing import Any, NoReturn
 
 from accounts.refusals import BadRequest
+from upstream import fast_json
 
 MAX_NESTING = 200  # far above any tool schema, far below what Python's own parser and encoder can take
 
@@ -18,7 +19,7 @@ def read_object(raw: bytes, *, with_fields: str) -> dict[str, Any]:
         raise BadRequest("The request body is not UTF-8. Send JSON in UTF-8.") from None
     try:
         _check_nesting(text)
-        body = _decode(text)
+        body = fast_json.decode(text, otherwise=_decode)
     except json.JSONDecodeError as error:
         raise BadRequest(
             f"The request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."

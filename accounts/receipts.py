@@ -13,12 +13,11 @@ from accounts.models import Attempt, Hold, Receipt
 from accounts.operations import Call, Ending, Held, Refuse, RequestFacts
 from accounts.refusals import Refusal
 from accounts.statements import changed_by_all, places
-
-_compact = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+from upstream import fast_json
 
 
 def to_json(value: Any) -> str:
-    return _compact(value)
+    return fast_json.encode(value).decode()
 
 
 def facts_from(stored: str | dict[str, Any]) -> RequestFacts:

@@ -27,7 +27,6 @@ from accounts.asgi import (
     send_json,
     send_refusal,
     start_events,
-    to_json,
     until_shutdown,
     while_connected,
 )
@@ -37,7 +36,7 @@ from accounts.refusals import BadRequest, MethodNotAllowed, Refusal, Unauthorize
 from chat import completions, requests
 from chat.completions import Admission, Completion
 from chat.requests import ChatRequest
-from upstream import client
+from upstream import client, fast_json
 
 logger = logging.getLogger(__name__)
 
@@ -233,4 +232,4 @@ class _Line:
 
 
 def _event(data: Any) -> bytes:
-    return b"data: " + to_json(data) + b"\n\n"
+    return b"data: " + fast_json.encode(data) + b"\n\n"

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+from upstream import fast_json
 from upstream.errors import Garbled, Refused, UpstreamError, provider_words, without_secret
 
 CODE_CAP = 64
@@ -29,7 +30,8 @@ def read_json(payload: bytes, *, secret: str) -> Any:
     Bytes that are not UTF-8 become replacement characters: a reply outlives one of them.
     """
     try:
-        return _decode(without_secret(payload, secret).decode(errors="replace"))
+        text = without_secret(payload, secret).decode(errors="replace")
+        return fast_json.decode(text, otherwise=_decode)
     except (ValueError, RecursionError):
         raise Garbled("The provider sent something that is not JSON.") from None
 

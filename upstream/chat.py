@@ -4,7 +4,6 @@ Knows no Django, no team, no money.
 """
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -12,12 +11,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from upstream import answers, sse
+from upstream import answers, fast_json, sse
 from upstream.client import DEFAULT, Answer, Endpoint, Limits, is_kind, read_whole, send
 from upstream.errors import Garbled, Interrupted, UpstreamError
 
 PATH = "/chat/completions"
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 DONE = b"[DONE]"
 # The end of the answer follows [DONE] at once. Waiting for it a moment keeps the connection for the next call.
 TAIL_S = 0.05
@@ -183,7 +181,7 @@ def _patient(limits: Limits) -> Limits:
 
 
 async def _post(endpoint: Endpoint, body: dict[str, Any], *, request_id: str, limits: Limits) -> Answer:
-    content = _to_json(body).encode()
+    content = fast_json.encode(body)
     answer = await send(endpoint, "POST", PATH, request_id=request_id, limits=limits, content=content)
     if is_kind(answer, "text/html"):
         answer.close()
