@@ -25,8 +25,9 @@ def decode(text: str, *, otherwise: Callable[[str], Any]) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """Compact, in UTF-8; in ASCII where it holds half of a character, which is valid in JSON but only as an escape."""
+    """Compact, in UTF-8; in ASCII where it holds half of a character, which is valid in JSON but only as an escape.
+    Raises TypeError for what JSON has no form for."""
     try:
         return _encode(value)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, TypeError):  # the latter for a text or number of a class of its own, too
         return _encode_ascii(value).encode()

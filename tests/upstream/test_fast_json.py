@@ -70,5 +70,17 @@ def test_any_text_is_written(text):
     assert json.loads(fast_json.encode({text: text})) == {text: text}
 
 
+def test_texts_and_numbers_of_a_class_of_their_own_are_written_and_objects_are_not():
+    class Word(str):
+        pass
+
+    class Count(int):
+        pass
+
+    assert fast_json.encode({"a": Word("b"), "c": Count(3)}) == b'{"a":"b","c":3}'
+    with pytest.raises(TypeError, match="object"):
+        fast_json.encode({"a": object()})
+
+
 def test_a_number_without_an_end_is_written_as_nothing():
     assert fast_json.encode([float("inf"), float("nan")]) == b"[null,null]"
