@@ -10,13 +10,16 @@ import logging.config
 import re
 import time
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from accounts.ids import current_request_id
+from upstream import fast_json
 
 # The last is the address in a mail that resets a password, which is as good as the password.
 KEY_SHAPES = re.compile(r"\b(sk-|Bearer\s+|/reset/key/)[A-Za-z0-9_\-.]{6,}")
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+_OWN = vars(logging.makeLogRecord({}))  # what every record begins with; what is passed on as fields comes after it
+_STANDARD = frozenset(_OWN) | {
     "message",
     "asctime",
     "taskName",
@@ -35,14 +38,26 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := current_request_id():
             line["request_id"] = request_id
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        for name, value in islice(vars(record).items(), len(_OWN), None):
+            if name not in _STANDARD:
+                line[name] = value
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return _masked(_encode(line))
 
 
-# Made once: a line is written for each request, and json.dumps makes an encoder for each.
-_encode = json.JSONEncoder(ensure_ascii=True, check_circular=False, default=str).encode
+def _encode(line: dict[str, Any]) -> str:
+    """In ASCII. A line is written for each request, nearly always of plain values; an object may know better than its
+    fields what of it is to be shown."""
+    if _PLAIN.issuperset(map(type, line.values())):
+        text = fast_json.encode(line)
+        if text.isascii():
+            return text.decode()
+    return _encode_anything(line)
+
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+_encode_anything = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=str).encode
 
 
 @lru_cache(maxsize=1)

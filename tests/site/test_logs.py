@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -24,3 +25,19 @@ def test_the_time_of_a_line_is_utc_to_the_millisecond():
     record = logging.makeLogRecord({"msg": "done", "levelname": "INFO", "created": 86_400.25, "msecs": 250.0})
 
     assert json.loads(JsonFormatter().format(record))["time"] == "1970-01-02T00:00:00.250Z"
+
+
+@dataclass
+class Account:
+    name: str
+    password: str = field(repr=False)
+
+
+@pytest.mark.parametrize("value", [Account("laptop", "secret words"), {"of": Account("laptop", "secret words")}])
+def test_of_an_object_a_line_shows_what_the_object_shows_of_itself(value):
+    record = logging.makeLogRecord({"msg": "opened", "levelname": "INFO", "account": value, "model": "大模型"})
+
+    line = JsonFormatter().format(record)
+
+    assert "laptop" in line and "secret" not in line
+    assert line.isascii() and json.loads(line)["model"] == "大模型"
