@@ -2,14 +2,20 @@
 
 import io
 import math
+import os
+import shutil
 import struct
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.server import ROOT
 from tests.upstream.storyboard import (
     TASKS,
     Renderer,
@@ -20,6 +26,7 @@ from tests.upstream.storyboard import (
     running_renderer,
     watch,
 )
+from upstream.embedded.storyboard import files
 
 pytestmark = [pytest.mark.embedded, pytest.mark.xdist_group("embedded")]
 
@@ -78,6 +85,18 @@ def test_same_prompt_and_seed_give_the_same_bytes_and_another_seed_does_not(rend
 
     assert again == dunes
     assert other != dunes
+
+
+def test_what_happens_to_lie_in_memory_is_in_no_film(renderer: Renderer, dunes: bytes, tmp_path: Path) -> None:
+    order = next(file for file in renderer.folder.rglob(files.ORDER) if DUNES["prompt"] in file.read_text())
+    films = []
+    for filling in ("85", "170"):
+        folder = shutil.copytree(order.parent, tmp_path / filling, ignore=shutil.ignore_patterns("*.mp4"))
+        command = [sys.executable, "-m", "upstream.embedded.storyboard.render", folder]
+        subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "MALLOC_PERTURB_": filling})
+        films += [film.read_bytes() for film in folder.glob("*.mp4")]
+
+    assert len(films) == 2 and films[0] == films[1]
 
 
 def test_camera_moves_over_the_scene_unless_it_is_fixed(renderer: Renderer, dunes: bytes) -> None:
