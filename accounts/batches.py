@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from accounts import ledger
 from accounts.asgi import with_connection
 from accounts.operations import Operation
+from accounts.refusals import Refusal
 from accounts.shared_reads import shared
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ class _Waiting:
                     self.context.run(self.then, outcome)
                 except Exception:  # the others of the group must hear of theirs
                     logger.exception("what became of it was not heard")
+        elif isinstance(outcome, Refusal):
+            # Where it was found is of no interest, and from there the whole group can be reached, with all its bodies.
+            self.done.set_exception(outcome.with_traceback(None))
         elif isinstance(outcome, Exception):
             self.done.set_exception(outcome)
         else:

@@ -1,7 +1,9 @@
 """Group commit: one transaction for those who wait together, in which each is decided for itself."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -12,7 +14,7 @@ from accounts.asgi import in_database
 from accounts.batches import BUSY_GROUP, Batches
 from accounts.models import Attempt, Entry, Hold, Receipt, Team, Wallet
 from accounts.operations import Call, Close, Keep
-from accounts.refusals import PaymentRequired, Unavailable
+from accounts.refusals import BadRequest, PaymentRequired, Refusal, Unavailable
 from accounts.shared_reads import once_a_group
 from tests.accounts.conftest import DOLLAR, costing
 
@@ -251,6 +253,32 @@ async def test_it_is_not_read_again_for_a_second_while_nobody_else_has_written(b
     monkeypatch.setattr("accounts.shared_reads.KEPT_S", -1)
     await in_database(Team.objects.filter(pk=alice.team.pk).update, name="Eastlight")
     assert [await hold("req_f"), await hold("req_g")] == [1, 1]
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_whoever_is_refused_is_not_held_in_memory_by_the_refusal(batches, alice, wallet, is_read):
+    """A request may have a body of megabytes, and the garbage collector looks seldom."""
+
+    async def refused() -> weakref.ref[threading.Event]:
+        body = threading.Event()
+
+        def read() -> Keep:
+            if body.is_set() or is_read:
+                raise BadRequest("No.")
+            return Keep(alice, "req_a", 11 * DOLLAR, "llama")
+
+        try:
+            await batches.submit(read)
+        except Refusal:
+            return weakref.ref(body)
+        raise AssertionError("it was not refused")
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await asyncio.create_task(refused()))() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_held_and_closed_in_one_group_is_written_as_if_it_were_two(alice, db):
