@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -431,7 +432,10 @@ class Pool:
             )
         except egress.Blocked as blocked:
             raise AddressBlocked(blocked.address) from None
-        except OSError:
+        except OSError as error:
+            # It stands in a circle with those of each address, from which the whole request can be reached.
+            traceback.clear_frames(error.__traceback__)
+            error.__traceback__ = None
             raise Unreachable(f"Nothing answers at {host}:{address.port}.") from None
         try:
             _, connection = await self._loop.create_connection(

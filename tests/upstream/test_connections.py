@@ -1,14 +1,17 @@
 """What our client makes of HTTP, on a server that says exactly the bytes it is told to."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from upstream import egress
+from upstream import chat, egress
+from upstream.client import Endpoint
 from upstream.connections import Answer, Limits, Pool, address
-from upstream.errors import Garbled, TimedOut
+from upstream.errors import Garbled, TimedOut, Unreachable
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 LIMITS = Limits(connect_s=2, first_byte_s=2, idle_s=0.3, total_s=5)
@@ -234,3 +237,22 @@ async def test_a_header_cannot_go_on_in_another_line():
     async with served(saying(OK)) as (server, pool):
         with pytest.raises(ValueError, match="another line"):
             await pool.ask("GET", address(server.url), headers={"a": "b\r\nc: d"}, content=b"", limits=LIMITS)
+
+
+class Body(dict[str, object]):
+    """That a weak reference can follow."""
+
+
+async def test_a_request_that_reached_nobody_is_not_held_in_memory_by_its_failure(unused_tcp_port):
+    async def failed() -> weakref.ref[Body]:
+        body = Body(model="any", messages=[])
+        with suppress(Unreachable):
+            await chat.complete(Endpoint(f"http://127.0.0.1:{unused_tcp_port}/v1", "key"), body, request_id="req_1")
+        return weakref.ref(body)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await asyncio.create_task(failed()))() is None
+    finally:
+        gc.enable()
