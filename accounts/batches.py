@@ -1,7 +1,8 @@
 """Group commit: operations on money that wait at the same time become one transaction on one database thread.
 
 A commit waits for the disk, which costs more than all that is written before it; alone, each request would pay for two.
-An operation that comes while nothing runs starts at once, those that come while a group runs are the next group; nobody
+On SQLite a request goes on with its hold while the disk is still written; what it was charged is on the disk when it
+hears of it (docs/decisions/0010). An operation that comes while nothing runs starts at once, those that come while a group runs are the next group; nobody
 waits for others to come unless many do anyway. What an operation needs to read first is read in the same trip to the
 database, before the transaction begins.
 """
@@ -20,8 +21,9 @@ from django.db import InterfaceError, OperationalError, transaction
 from accounts import ledger
 from accounts.asgi import with_connection
 from accounts.operations import Operation
-from accounts.refusals import Refusal
+from accounts.refusals import Refusal, database_away
 from accounts.shared_reads import shared
+from accounts.statements import commit_before_disk, on_disk
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ MOST_PER_GROUP = 256  # so that the first of a long queue do not wait for the la
 # A group costs as much by itself as many operations do. Where so many came together, a moment's wait makes the next
 # one larger, which leaves more time for all: what a request waits in a queue becomes less by it.
 BUSY_GROUP = 8
-GATHER_S = 0.005
+GATHER_S = 0.002
+ON_DISK_WITHIN_S = 0.05  # what nobody waits for
 
 # Always the same thread: SQLite forgets the pages it has read whenever another connection has written.
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="money")
@@ -39,7 +42,7 @@ type Read = Callable[[], Operation]
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    read: Read
+    operation: Operation | Read
     context: contextvars.Context
     done: asyncio.Future[Any] | None = None  # of whoever may leave before the group begins
     then: Callable[[Any], object] | None = None  # told where nobody waits for the future any more
@@ -77,6 +80,7 @@ class Batches:
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
         self._runner: asyncio.Task[None] | None = None
+        self._writing: asyncio.TimerHandle | None = None
 
     def submit(
         self, operation: Operation | Read, *, if_left: Callable[[Any], object] | None = None
@@ -102,9 +106,8 @@ class Batches:
     def _add(
         self, operation: Operation | Read, done: asyncio.Future[Any] | None, then: Callable[[Any], object] | None
     ) -> None:
-        read = operation if callable(operation) else lambda: operation
         # In the caller's own context, whose request id is written down with what is done.
-        self._waiting.append(_Waiting(read, contextvars.copy_context(), done, then))
+        self._waiting.append(_Waiting(operation, contextvars.copy_context(), done, then))
         if self._runner is None:
             self._runner = asyncio.create_task(self._run_groups())
 
@@ -126,28 +129,72 @@ class Batches:
                 each.drop()
             self._waiting = []
 
+    def _write(self) -> None:
+        self._writing = None
+        _thread.submit(on_disk)
+
     async def _run_group(self, group: list[_Waiting]) -> None:
-        outcomes: list[Any]
+        if not group:
+            return
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+
+        def told(outcomes: _Told, is_last: bool, is_on_disk: bool) -> None:
+            if over.done():  # the event loop ends
+                return
+            for each, outcome in outcomes:
+                each.tell(outcome)
+            if is_last:
+                over.set_result(None)
+            if not is_on_disk and self._writing is None:
+                self._writing = loop.call_later(ON_DISK_WITHIN_S, self._write)
+
+        def tell(outcomes: _Told, is_last: bool, is_on_disk: bool) -> None:
+            loop.call_soon_threadsafe(told, outcomes, is_last, is_on_disk)
+
+        _thread.submit(_do, group, tell)
         try:
-            outcomes = await _on_thread(group) if group else []
-        except Exception as error:  # one of the doors for errors: each of those who wait is told
-            outcomes = [error] * len(group)
+            await over
         except asyncio.CancelledError:
             for each in group:
                 each.drop()
             raise
-        for each, outcome in zip(group, outcomes, strict=True):
-            each.tell(outcome)
 
 
-async def _on_thread(group: list[_Waiting]) -> list[Any]:
-    return await asyncio.get_running_loop().run_in_executor(_thread, with_connection, partial(_do, group))
+type _Told = list[tuple[_Waiting, Any]]
 
 
-def _do(group: list[_Waiting]) -> list[Any]:
-    """What each gave or raised, in their order."""
-    with shared():
-        outcomes: list[Any] = [each.context.run(_read, each.read) for each in group]
+def _do(group: list[_Waiting], tell: Callable[[_Told, bool, bool], object]) -> None:
+    """Do a group, and tell what each gave or raised: of money that moved when that is on the disk."""
+    outcomes: list[Any]
+    try:
+        outcomes = with_connection(partial(_outcomes, group))
+    except Exception as error:  # one of the doors for errors: each of those who wait is told
+        outcomes = [error] * len(group)
+    soon: _Told = []
+    moved: _Told = []
+    for told in zip(group, outcomes, strict=True):
+        # A hold moves none: of one that a loss of power takes nothing was charged, and nothing would have been.
+        (moved if isinstance(told[1], int) else soon).append(told)
+    if soon:
+        tell(soon, not moved, bool(moved))
+    if moved:
+        try:
+            on_disk()
+        except OSError:
+            logger.exception("database away")
+            moved = [(each, database_away()) for each, _ in moved]
+        tell(moved, True, True)
+
+
+def _outcomes(group: list[_Waiting]) -> list[Any]:
+    commit_before_disk()
+    outcomes: list[Any] = [each.operation for each in group]
+    reading = [index for index, operation in enumerate(outcomes) if callable(operation)]
+    if reading:
+        with shared():
+            for index in reading:
+                outcomes[index] = group[index].context.run(_read, outcomes[index])
     ready = [index for index, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
     for index, outcome in zip(ready, _commit([outcomes[index] for index in ready]), strict=True):
         outcomes[index] = outcome

@@ -4,7 +4,9 @@ Money is read and written several times a request; at that rate Django's buildin
 SQLite takes to run it. The same text runs on SQLite and PostgreSQL.
 """
 
+import os
 import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -16,8 +18,12 @@ from django.utils import timezone
 
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    with closing(_ran(sql, values)) as cursor, connections[DEFAULT_DB_ALIAS].wrap_database_errors:
-        found: list[tuple[Any, ...]] = cursor.fetchall()
+    with closing(_ran(sql, values)) as cursor:
+        try:
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+        except sqlite3.Error:
+            with connections[DEFAULT_DB_ALIAS].wrap_database_errors:
+                raise
         return found
 
 
@@ -43,12 +49,17 @@ def _ran(sql: str, values: Sequence[Any], *, many: bool = False) -> Any:
     Only who listens to its statements, as tests that count them do, needs it.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "sqlite" and not database.execute_wrappers and not database.queries_logged:
-        database.ensure_connection()
-        database.validate_no_broken_transaction()
-        with database.wrap_database_errors:
-            run = database.connection.executemany if many else database.connection.execute
+    if database.vendor == "sqlite" and not database.execute_wrappers and not database.force_debug_cursor:
+        if database.connection is None:
+            database.ensure_connection()
+        if database.needs_rollback:
+            database.validate_no_broken_transaction()
+        run = database.connection.executemany if many else database.connection.execute
+        try:
             return run(_in_sqlite(sql), values)
+        except sqlite3.Error:
+            with database.wrap_database_errors:
+                raise
     cursor = database.cursor()
     (cursor.executemany if many else cursor.execute)(sql, values)
     return cursor
@@ -67,6 +78,44 @@ def state_of_database() -> object:
         return None
     [(version,)] = rows("PRAGMA data_version")
     return database.connection, version
+
+
+_sync = getattr(os, "fdatasync", os.fsync)  # which not every system has
+
+
+class _Here(threading.local):
+    """What this thread's connection to SQLite was told."""
+
+    connection: object = None  # the one that was
+    log: str | None = None  # its write-ahead log, where commits do not wait for the disk
+
+
+_here = _Here()
+
+
+def commit_before_disk() -> None:
+    """Let what this thread commits on SQLite count before it is on the disk, which `on_disk` then waits for.
+
+    It survives the end of all processes even so, only not a loss of power.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "sqlite" or (database.connection and database.connection is _here.connection):
+        return
+    [(mode,)] = rows("PRAGMA journal_mode")
+    _here.log = f"{database.settings_dict['NAME']}-wal" if mode == "wal" else None
+    if _here.log:  # a file system may not be able to have one
+        changed("PRAGMA synchronous=NORMAL")
+    _here.connection = database.connection
+
+
+def on_disk() -> None:
+    """Wait until what this thread has committed survives a loss of power too. Raises OSError."""
+    if _here.log:
+        written = os.open(_here.log, os.O_RDONLY)
+        try:
+            _sync(written)
+        finally:
+            os.close(written)
 
 
 def places(count: int) -> str:

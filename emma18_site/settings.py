@@ -132,7 +132,7 @@ _KEPT = {"CONN_MAX_AGE": 300, "CONN_HEALTH_CHECKS": True}
 def _database(url: str) -> dict[str, object]:
     if not url:
         # IMMEDIATE takes the write lock at BEGIN: a deferred transaction that writes after reading fails under
-        # concurrency instead of waiting. FULL survives loss of power and measures as fast as NORMAL here.
+        # concurrency instead of waiting. FULL survives loss of power.
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": DATA_DIR / "emma18.sqlite3",

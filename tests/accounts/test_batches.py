@@ -11,11 +11,12 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import ids, ledger
 from accounts.asgi import in_database
-from accounts.batches import BUSY_GROUP, Batches
+from accounts.batches import BUSY_GROUP, Batches, _thread
 from accounts.models import Attempt, Entry, Hold, Receipt, Team, Wallet
 from accounts.operations import Call, Close, Keep
 from accounts.refusals import BadRequest, PaymentRequired, Refusal, Unavailable
 from accounts.shared_reads import once_a_group
+from accounts.statements import rows
 from tests.accounts.conftest import DOLLAR, costing
 
 
@@ -284,6 +285,84 @@ async def test_whoever_is_refused_is_not_held_in_memory_by_the_refusal(batches, 
         gc.enable()
 
 
+def on_sqlite() -> bool:
+    return connection.vendor == "sqlite"
+
+
+async def test_a_request_goes_on_with_its_hold_and_hears_of_its_charge_when_that_is_on_the_disk(
+    batches, alice, wallet, monkeypatch
+):
+    written, syncs = threading.Event(), threading.Semaphore(0)
+
+    def sync(_: int) -> None:
+        syncs.release()
+        written.wait(10)
+
+    monkeypatch.setattr("accounts.statements._sync", sync)
+    if not on_sqlite():
+        written.set()
+
+    held = await holding(batches, alice, "req_1")
+    settled = settling(batches, held, 5)
+    if on_sqlite():
+        assert await asyncio.to_thread(syncs.acquire, timeout=10)
+        assert not settled.done()
+        assert await Entry.objects.filter(kind=Entry.Kind.CHARGE).aexists(), "what others see and a kill leaves"
+    written.set()
+
+    assert await settled == 5
+
+
+async def test_what_nobody_waits_for_is_on_the_disk_soon(batches, alice, wallet, monkeypatch):
+    syncs = threading.Semaphore(0)
+    monkeypatch.setattr("accounts.statements._sync", lambda _: syncs.release())
+
+    await asyncio.gather(holding(batches, alice, "req_1"), holding(batches, alice, "req_2"))
+
+    if on_sqlite():
+        assert await asyncio.to_thread(syncs.acquire, timeout=10)
+    assert not syncs.acquire(blocking=False), "once for all of that time"
+
+
+async def test_a_disk_that_fails_is_told_to_those_whose_money_moved(batches, alice, wallet, monkeypatch, caplog):
+    if not on_sqlite():
+        pytest.skip("PostgreSQL waits for its own disk")
+
+    def broken(_: int) -> None:
+        raise OSError("Input/output error")
+
+    first = await holding(batches, alice, "req_1")
+    monkeypatch.setattr("accounts.statements._sync", broken)
+
+    charge, held = await asyncio.gather(
+        settling(batches, first, 5), holding(batches, alice, "req_2"), return_exceptions=True
+    )
+    monkeypatch.undo()
+
+    assert isinstance(charge, Unavailable)
+    assert held.request_id == "req_2"
+    assert await settling(batches, first, 5) == 5, "it may be said again"
+    assert await Entry.objects.filter(kind=Entry.Kind.CHARGE).acount() == 1
+
+
+def test_whoever_commits_elsewhere_waits_for_the_disk(batches, alice, wallet):
+    """Two is FULL, one is NORMAL; https://www.sqlite.org/pragma.html#pragma_synchronous"""
+    if not on_sqlite():
+        pytest.skip("only SQLite is told so")
+
+    def mode() -> int:
+        return rows("PRAGMA synchronous")[0][0]
+
+    assert mode() == 2
+    asyncio.run(in_own_loop(batches, alice))
+    assert mode() == 2
+    assert _thread.submit(mode).result(10) == 1
+
+
+async def in_own_loop(batches: Batches, caller) -> None:
+    await holding(batches, caller, "req_1")
+
+
 def test_what_is_held_and_closed_in_one_group_is_written_as_if_it_were_two(alice, db):
     ledger.top_up(alice.team, by=alice.user, key="start", amount_nanousd=DOLLAR)
     named = Hold(wallet_id=alice.team.pk, request_id="req_both")
@@ -306,14 +385,16 @@ async def test_only_where_many_come_together_the_next_group_is_waited_for(batche
     def submit() -> None:
         calls.append(batches.submit(lambda: None))
 
-    async def on_thread(group) -> list[None]:
+    loop = asyncio.get_running_loop()
+
+    def do(group, tell) -> None:
         sizes.append(len(group))
         if len(sizes) == 1:
-            submit()
-            asyncio.get_running_loop().call_later(0.001, submit)
-        return [None] * len(group)
+            loop.call_soon_threadsafe(submit)
+            loop.call_soon_threadsafe(loop.call_later, 0.001, submit)
+        tell([(each, None) for each in group], True, True)
 
-    monkeypatch.setattr("accounts.batches._on_thread", on_thread)
+    monkeypatch.setattr("accounts.batches._do", do)
 
     for _ in range(first):
         submit()
