@@ -105,6 +105,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._is_asked = False
         self._is_full = False  # the transport holds as much to be sent as it should
 
@@ -116,13 +117,14 @@ class Connection(asyncio.Protocol):
         """Wait for an answer from now on."""
         self._limits = limits
         self._heard_at = started
-        self._ends_at = started + limits.total_s
+        self._answers_by = started + min(limits.first_byte_s, limits.total_s)
+        self._ends_by = started + limits.total_s
         self._is_asked = True
         self._is_sent = self._has_begun = self._is_complete = self._is_paused = self._may_stay = False
         self._head_bytes = self._waiting_bytes = 0
         self._parts: list[bytes] = []
         self._error: UpstreamError | None = None
-        self._alarm = self._loop.call_at(started + min(limits.first_byte_s, limits.total_s), self._ring)
+        self._set_alarm()
         if not self.is_open:  # it was lost before anybody waited for it
             self.connection_lost(None)
 
@@ -164,7 +166,6 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> bool:
         """Nothing more is wanted of this answer. Whether another can be asked for; if not, the connection is closed."""
-        self._alarm.cancel()
         self._is_asked = False
         self._parts = []
         is_over = self._is_sent and self._is_complete and not self._error
@@ -196,24 +197,38 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         self._tell()
 
+    def _set_alarm(self) -> None:
+        """It is to ring when the next limit is reached if nothing comes. One that rings earlier is left as it is, and
+        set again then: most answers are over by that time, and so cost no alarm."""
+        at = self._limit_at()
+        if self._alarm is None or self._alarm.when() > at:
+            self._cancel_alarm()
+            self._alarm = self._loop.call_at(at, self._ring)
+
+    def _cancel_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _limit_at(self) -> float:
+        return min(self._ends_by, self._heard_at + self._limits.idle_s) if self._has_begun else self._answers_by
+
     def _ring(self) -> None:
-        """The alarm is set to when the next limit is reached if nothing comes: what came since moves it."""
+        self._alarm = None
+        if not self._is_asked or self._is_complete or self._error:
+            return
         limits, now = self._limits, self._loop.time()
-        if not self._has_begun:
+        if self._is_paused:  # it is not the provider who is slow
+            self._heard_at = now
+        if now < self._limit_at():
+            self._set_alarm()
+        elif not self._has_begun:
             within_s = min(limits.first_byte_s, limits.total_s)
             self._fail(TimedOut(f"The provider did not answer within {within_s:g} s.", may_have_billed=True))
-        elif now >= self._ends_at:
+        elif now >= self._ends_by:
             self._fail(TimedOut(f"The provider took longer than {limits.total_s:g} s.", may_have_billed=True))
-        elif now >= self._heard_at + limits.idle_s and not self._is_paused:
-            self._fail(TimedOut(f"The provider fell silent for {limits.idle_s:g} s.", may_have_billed=True))
         else:
-            if self._is_paused:  # it is not the provider who is slow
-                self._heard_at = now
-            self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        self._alarm.cancel()
-        self._alarm = self._loop.call_at(min(self._ends_at, self._heard_at + self._limits.idle_s), self._ring)
+            self._fail(TimedOut(f"The provider fell silent for {limits.idle_s:g} s.", may_have_billed=True))
 
     # What the event loop tells
 
@@ -234,7 +249,7 @@ class Connection(asyncio.Protocol):
             self._fail(Garbled(_NOT_HTTP))
             return
         if self._is_complete:
-            self._alarm.cancel()
+            pass
         elif not self._has_begun:
             if self._head_bytes > HEAD_BYTES:
                 self._fail(Garbled(_NOT_HTTP))
@@ -247,6 +262,7 @@ class Connection(asyncio.Protocol):
         self._tell()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._cancel_alarm()
         if not self._is_asked:
             return
         if not self._has_begun:

@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -256,3 +257,23 @@ async def test_a_request_that_reached_nobody_is_not_held_in_memory_by_its_failur
         assert (await asyncio.create_task(failed()))() is None
     finally:
         gc.enable()
+
+
+async def test_each_request_on_a_kept_connection_has_its_own_time():
+    """An alarm is left from one to the next, which may have to answer sooner."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(3):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+        await reader.read()
+
+    async with served(talk) as (server, pool):
+        for first_byte_s in (60, 0.05, 60):
+            answer = await ask(server, pool, limits=replace(LIMITS, first_byte_s=first_byte_s, total_s=60))
+            assert await text(answer) == b"ok"
+            await asyncio.sleep(0.1)  # a left alarm rings while nothing is asked
+        with pytest.raises(TimedOut, match=r"did not answer within 0\.2 s"):
+            await ask(server, pool, limits=replace(LIMITS, first_byte_s=0.2))
+
+    assert server.connections == 1
