@@ -27,6 +27,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+TICK_S = 0.05
 SLOWEST_BODY_BYTES = 16 * 1024  # in the time a body may stall: a trickle holds a connection as a standstill does
 
 # SQLite has one writer and PostgreSQL few connections to give away: more threads would only wait elsewhere.
@@ -63,13 +64,16 @@ class ClientGone(Exception):
     """The caller left before the answer was complete."""
 
 
+_HEADERS = "emma18.headers"  # by name, as they were looked for first
+
+
 def header(scope: Scope, name: bytes) -> str:
     """The first header of that lower-case name, or ''."""
-    for key, value in scope["headers"]:
-        if key == name:
-            text: str = value.decode("latin-1")
-            return text
-    return ""
+    headers = scope.get(_HEADERS)
+    if headers is None:
+        headers = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    value: bytes = headers.get(name, b"")
+    return value.decode("latin-1")
 
 
 async def read_body(scope: Scope, receive: Receive, *, cap: int) -> bytes:
@@ -108,14 +112,13 @@ async def incoming(receive: Receive) -> AsyncIterator[bytes]:
 async def _part(receive: Receive, began: float, size: int) -> tuple[bytes, bool]:
     """The next part after `size` bytes, and whether more come. `began` is when the first was waited for."""
     stall_s = settings.BODY_STALL_S
-    loop = asyncio.get_running_loop()
     earned_until = began + stall_s * (1 + size // SLOWEST_BODY_BYTES)
     with _Cut(_stalled) as cut:
-        alarm = loop.call_at(min(earned_until, loop.time() + stall_s), cut.now)
+        _alarms.set(cut.now, at=min(earned_until, asyncio.get_running_loop().time() + stall_s))
         try:
             message = await receive()
         finally:
-            alarm.cancel()
+            _alarms.cancel(cut.now)
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message.get("body", b""), bool(message.get("more_body"))
@@ -160,6 +163,41 @@ class _Cut:
             self._task.cancel()
 
 
+class _Alarms:
+    """Calls that are made when their time has come, a tick late at most. Nearly all are cancelled before: a timer of the
+    event loop's own for each would cost as much as to read a request."""
+
+    def __init__(self) -> None:
+        self._calls: dict[Callable[[], object], float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None  # where the next tick is to come
+
+    def set(self, call: Callable[[], object], *, at: float) -> None:
+        """`at` by the running loop's time."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None and self._loop.is_closed():
+                self._calls.clear()
+            self._loop = loop
+            loop.call_later(TICK_S, self._tick)
+        self._calls[call] = at
+
+    def cancel(self, call: Callable[[], object]) -> None:
+        self._calls.pop(call, None)
+
+    def _tick(self) -> None:
+        loop, self._loop = asyncio.get_running_loop(), None
+        now = loop.time()
+        for call in [call for call, at in self._calls.items() if at <= now]:
+            del self._calls[call]
+            call()
+        if self._calls:
+            self._loop = loop
+            loop.call_later(TICK_S, self._tick)
+
+
+_alarms = _Alarms()
+
+
 async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R], *, watched_after_s: float = 0) -> R:
     """Run `work`, whose request has been read. When the caller leaves it is cancelled at once, but not before that
     time; raises ClientGone.
@@ -182,15 +220,13 @@ class _Watch:
         self._receive = receive
         self._cut = cut
         self._waiting: asyncio.Future[Message] | None = None
-        self._later: asyncio.TimerHandle | None = None
         if after_s:
-            self._later = asyncio.get_running_loop().call_later(after_s, self._begin)
+            _alarms.set(self._begin, at=asyncio.get_running_loop().time() + after_s)
         else:
             self._begin()
 
     def end(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
+        _alarms.cancel(self._begin)
         if self._waiting is not None:
             self._waiting.remove_done_callback(self._look)  # who leaves now is nobody's concern any more
             self._waiting.cancel()
