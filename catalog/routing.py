@@ -9,7 +9,7 @@ failure; a request that goes well pays nothing.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -175,11 +175,12 @@ async def answered(health: Health) -> None:
     await _write_down(notes)
 
 
-async def finished(health: Health) -> None:
-    """An answer came to its end, or to where the caller wanted no more of it."""
+def finished(health: Health) -> Awaitable[None] | None:
+    """An answer came to its end, or to where the caller wanted no more of it. What is left to do, if anything."""
     _answers.count(health.offer_id)
     if health.offer.cause == Cause.FAILING:
-        await _write_down([Note(OfferHealth, health.offer_id, seen_until=health.offer.until)])
+        return _write_down([Note(OfferHealth, health.offer_id, seen_until=health.offer.until)])
+    return None
 
 
 async def _write_down(notes: list[Note]) -> None:

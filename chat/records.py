@@ -5,6 +5,7 @@ lease that says it lives. Knows how a request ends, not how it is answered. Neve
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
 
@@ -53,7 +54,7 @@ class Record:
         self._held = held
         self._way = way
         self._calls: list[Call] = []
-        self._began_at = time.perf_counter()
+        self._began_at = self._ended_at = time.perf_counter()
         self._is_ending = self._is_over = False
         self._waiting: list[asyncio.Future[None]] = []  # for it to be over
         _leases.add(self)
@@ -119,9 +120,7 @@ class Record:
         tokens = counted or charging.delivered(self._request, self.output_bytes) if is_delivered else None
         if tokens:
             self._calls.append(self._answered(outcome, tokens, is_reported=counted is not None))
-        ended_at = time.perf_counter()
-        first_ms = self._ms(self.first_event_at) if self.first_event_at else None
-        self._log(outcome, tokens, first_ms=first_ms, ended_at=ended_at)
+        self._ended_at = time.perf_counter()
         return Close(
             self._held,
             Hold.State.SETTLED if tokens else Hold.State.RELEASED,
@@ -133,8 +132,8 @@ class Record:
                 tokens_in=tokens.prompt if tokens else None,
                 tokens_out=tokens.completion if tokens else None,
                 price=self._way.price.as_json() if self._way.price else {},
-                first_token_ms=None if first_ms is None else int(first_ms),
-                total_ms=int(self._ms(ended_at)),
+                first_token_ms=int(self._ms(self.first_event_at)) if self.first_event_at else None,
+                total_ms=int(self._ms(self._ended_at)),
                 refusal=refusal_facts(refusal) if refusal else None,
             ),
         )
@@ -158,34 +157,41 @@ class Record:
             _keep_task(asyncio.create_task(_settle_later(closing)))
         elif isinstance(outcome, Exception):  # the caller has the answer; the reaper closes what is left open
             logger.error("settlement failed", exc_info=outcome, extra={"request_id": self.request_id})
-        # Of an answer from what is well nothing is written: then there is nothing to wait for.
-        learning = asyncio.Task(self._learn(closing, harm), loop=asyncio.get_running_loop(), eager_start=True)
-        if not learning.done():
-            _keep_task(learning)
+        learning: Awaitable[None] | None = None
+        if harm:
+            learning = routing.failed(self._way.health, harm)
+        elif closing.state == Hold.State.SETTLED:
+            learning = routing.finished(self._way.health)
+        if learning:
+            _keep_task(asyncio.create_task(self._over_when(learning)))
+        else:
+            self._over()
+        asyncio.get_running_loop().call_soon(self._log, closing.ending)  # whoever waits for the answer has it first
 
-    async def _learn(self, closing: Close, harm: Harm | None) -> None:
+    async def _over_when(self, learned: Awaitable[None]) -> None:
         try:
-            if harm:
-                await routing.failed(self._way.health, harm)
-            elif closing.state == Hold.State.SETTLED:
-                await routing.finished(self._way.health)
+            await learned
         finally:
-            self._is_over = True
-            for over in self._waiting:
-                if not over.done():
-                    over.set_result(None)
+            self._over()
 
-    def _log(self, outcome: Outcome, tokens: Tokens | None, *, first_ms: float | None, ended_at: float) -> None:
+    def _over(self) -> None:
+        self._is_over = True
+        for over in self._waiting:
+            if not over.done():
+                over.set_result(None)
+
+    def _log(self, ending: Ending | None) -> None:
+        assert ending
         logger.info(
             "completion %s",
-            outcome.value,
+            ending.outcome.value,
             extra=self._what()
             | {
                 "upstream_request_id": self.upstream_request_id,
-                "ms": self._ms(ended_at),
-                "first_event_ms": first_ms,
-                "tokens_in": tokens and tokens.prompt,
-                "tokens_out": tokens and tokens.completion,
+                "ms": self._ms(self._ended_at),
+                "first_event_ms": self._ms(self.first_event_at) if self.first_event_at else None,
+                "tokens_in": ending.tokens_in,
+                "tokens_out": ending.tokens_out,
             },
         )
 
