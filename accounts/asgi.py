@@ -164,8 +164,8 @@ class _Cut:
 
 
 class _Alarms:
-    """Calls that are made when their time has come, a tick late at most. Nearly all are cancelled before: a timer of the
-    event loop's own for each would cost as much as to read a request."""
+    """Calls that are made when their time has come, a tick late at most. Nearly all are cancelled before: a timer of
+    the event loop's own for each would cost as much as to read a request."""
 
     def __init__(self) -> None:
         self._calls: dict[Callable[[], object], float] = {}

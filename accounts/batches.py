@@ -2,9 +2,9 @@
 
 A commit waits for the disk, which costs more than all that is written before it; alone, each request would pay for two.
 On SQLite a request goes on with its hold while the disk is still written; what it was charged is on the disk when it
-hears of it (docs/decisions/0010). An operation that comes while nothing runs starts at once, those that come while a group runs are the next group; nobody
-waits for others to come unless many do anyway. What an operation needs to read first is read in the same trip to the
-database, before the transaction begins.
+hears of it (docs/decisions/0010). An operation that comes while nothing runs starts at once, those that come while a
+group runs are the next group; nobody waits for others to come unless many do anyway. What an operation needs to read
+first is read in the same trip to the database, before the transaction begins.
 """
 
 import asyncio
