@@ -248,17 +248,16 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(Garbled(_NOT_HTTP))
             return
-        if self._is_complete:
-            pass
-        elif not self._has_begun:
-            if self._head_bytes > HEAD_BYTES:
-                self._fail(Garbled(_NOT_HTTP))
-            return
-        elif not had_begun:
-            self._set_alarm()
-        elif self._waiting_bytes > READ_AHEAD_BYTES and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
+        if not self._is_complete:
+            if not self._has_begun:
+                if self._head_bytes > HEAD_BYTES:
+                    self._fail(Garbled(_NOT_HTTP))
+                return
+            if not had_begun:
+                self._set_alarm()
+            elif self._waiting_bytes > READ_AHEAD_BYTES and not self._is_paused:
+                self._is_paused = True
+                self._transport.pause_reading()
         self._tell()
 
     def connection_lost(self, error: Exception | None) -> None:
