@@ -1,5 +1,5 @@
 """Calls to providers: where to, with which key, and what counts as an answer. Knows HTTP; knows no Django, no team, no
-money, no chat. `connections.py` carries the bytes.
+money, no chat. `pool.py` and `connection.py` carry the bytes.
 """
 
 import asyncio
@@ -12,10 +12,11 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from upstream import connections, egress
+from upstream import connection, egress
 from upstream.answers import refusal
-from upstream.connections import HIGHEST_PORT, Address, Answer, Limits, Pool, port_of
+from upstream.connection import HIGHEST_PORT, Address, Limits, port_of
 from upstream.errors import Garbled, Redirected, Unreachable, UpstreamError, provider_words
+from upstream.pool import Answer, Pool
 
 __all__ = ["DEFAULT", "HOPS_HEADER", "USER_AGENT", "Answer", "Endpoint", "Limits", "close", "hops", "send"]
 
@@ -165,7 +166,7 @@ def _sendable(api_key: str) -> str:
 
 @lru_cache(maxsize=512)
 def _address(text: str) -> Address:
-    address = connections.address(text)
+    address = connection.address(text)
     if address.url.userinfo or address.url.query or address.url.fragment:
         raise Unreachable(
             "The provider's base URL cannot be called. It has the form https://host/v1, with no user, query or #."

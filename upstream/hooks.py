@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from upstream.answers import refusal
 from upstream.client import USER_AGENT
-from upstream.connections import Limits, Pool, address
+from upstream.connection import Limits, address
 from upstream.errors import Unreachable
+from upstream.pool import Pool
 
 LIMITS = Limits(connect_s=5, first_byte_s=10, idle_s=5, total_s=15)
 

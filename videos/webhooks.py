@@ -22,8 +22,8 @@ from django.utils import timezone
 from accounts.models import Team
 from upstream import hooks
 from upstream.client import Endpoint, fleeting_pool
-from upstream.connections import Pool
 from upstream.errors import UpstreamError
+from upstream.pool import Pool
 from videos import wire
 from videos.models import Webhook
 

@@ -11,8 +11,9 @@ import pytest
 
 from upstream import chat, egress
 from upstream.client import Endpoint
-from upstream.connections import Answer, Limits, Pool, address
+from upstream.connection import Limits, address
 from upstream.errors import Garbled, TimedOut, Unreachable
+from upstream.pool import Answer, Pool
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 LIMITS = Limits(connect_s=2, first_byte_s=2, idle_s=0.3, total_s=5)
@@ -211,7 +212,7 @@ async def test_whoever_leaves_while_waiting_leaves_no_connection_open():
 
 
 async def test_no_more_connections_are_open_at_once_than_there_are_places(monkeypatch):
-    monkeypatch.setattr("upstream.connections.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("upstream.pool.MAX_CONNECTIONS", 1)
     async with served(saying(OK)) as (server, pool):
         first = await ask(server, pool)
         with pytest.raises(TimedOut, match="No connection") as raised:
@@ -224,7 +225,7 @@ async def test_no_more_connections_are_open_at_once_than_there_are_places(monkey
 
 
 async def test_a_connection_that_nobody_uses_is_closed(monkeypatch):
-    monkeypatch.setattr("upstream.connections.KEPT_IDLE_S", 0.1)
+    monkeypatch.setattr("upstream.pool.KEPT_IDLE_S", 0.1)
     async with served(saying(OK)) as (server, pool):
         await text(await ask(server, pool))
         await asyncio.sleep(0.4)
