@@ -8,16 +8,17 @@ import asyncio
 import contextvars
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, close_old_connections
 
-from accounts.refusals import Refusal, RequestTimeout, TooLarge, Unavailable, database_away, envelope, not_storable
+from accounts.cuts import ClientGone, Cut, alarms
+from accounts.refusals import Refusal, RequestTimeout, TooLarge, database_away, envelope, not_storable
 from upstream import fast_json
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-TICK_S = 0.05
 SLOWEST_BODY_BYTES = 16 * 1024  # in the time a body may stall: a trickle holds a connection as a standstill does
 
 # SQLite has one writer and PostgreSQL few connections to give away: more threads would only wait elsewhere.
@@ -58,10 +58,6 @@ def match(routes: Iterable[StreamingRoute], scope: Scope) -> Route | None:
         if found := route.pattern.fullmatch(scope["path"]):
             return partial(route.handle, **found.groupdict())
     return None
-
-
-class ClientGone(Exception):
-    """The caller left before the answer was complete."""
 
 
 _HEADERS = "emma18.headers"  # by name, as they were looked for first
@@ -113,12 +109,12 @@ async def _part(receive: Receive, began: float, size: int) -> tuple[bytes, bool]
     """The next part after `size` bytes, and whether more come. `began` is when the first was waited for."""
     stall_s = settings.BODY_STALL_S
     earned_until = began + stall_s * (1 + size // SLOWEST_BODY_BYTES)
-    with _Cut(_stalled) as cut:
-        _alarms.set(cut.now, at=min(earned_until, asyncio.get_running_loop().time() + stall_s))
+    with Cut(_stalled) as cut:
+        alarms.set(cut.now, at=min(earned_until, asyncio.get_running_loop().time() + stall_s))
         try:
             message = await receive()
         finally:
-            _alarms.cancel(cut.now)
+            alarms.cancel(cut.now)
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message.get("body", b""), bool(message.get("more_body"))
@@ -134,114 +130,6 @@ def _stalled() -> RequestTimeout:
 def _too_large(cap: int) -> TooLarge:
     sentence = f"The request body is larger than {cap // 1024:,} KiB, the most that is taken here."
     return TooLarge(sentence, headers=BODY_UNREAD)
-
-
-class _Cut:
-    """What its task does within, until somebody calls `now()`: then the task is cancelled, and what `instead` makes is
-    raised in place of that. So does `asyncio.timeout`, at several times the cost."""
-
-    def __init__(self, instead: Callable[[], Exception]) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._instead = instead
-        self._task = task
-        self._is_cut = False
-
-    def __enter__(self) -> Self:
-        self._cancelling = self._task.cancelling()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # Somebody else may have cancelled the task as well: that goes on.
-        is_ours_alone = self._is_cut and self._task.uncancel() <= self._cancelling
-        if is_ours_alone and kind is asyncio.CancelledError:
-            raise self._instead() from None
-
-    def now(self) -> None:
-        if not self._is_cut:
-            self._is_cut = True
-            self._task.cancel()
-
-
-class _Alarms:
-    """Calls that are made when their time has come, a tick late at most. Nearly all are cancelled before: a timer of
-    the event loop's own for each would cost as much as to read a request."""
-
-    def __init__(self) -> None:
-        self._calls: dict[Callable[[], object], float] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None  # where the next tick is to come
-
-    def set(self, call: Callable[[], object], *, at: float) -> None:
-        """`at` by the running loop's time."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None and self._loop.is_closed():
-                self._calls.clear()
-            self._loop = loop
-            loop.call_later(TICK_S, self._tick)
-        self._calls[call] = at
-
-    def cancel(self, call: Callable[[], object]) -> None:
-        self._calls.pop(call, None)
-
-    def _tick(self) -> None:
-        loop, self._loop = asyncio.get_running_loop(), None
-        now = loop.time()
-        for call in [call for call, at in self._calls.items() if at <= now]:
-            del self._calls[call]
-            call()
-        if self._calls:
-            self._loop = loop
-            loop.call_later(TICK_S, self._tick)
-
-
-_alarms = _Alarms()
-
-
-async def while_connected[R](receive: Receive, work: Coroutine[Any, Any, R], *, watched_after_s: float = 0) -> R:
-    """Run `work`, whose request has been read. When the caller leaves it is cancelled at once, but not before that
-    time; raises ClientGone.
-
-    Like a timeout it runs in the caller's own task, since one of its own costs as much as the rest of the wait.
-    """
-    with _Cut(ClientGone) as cut:
-        watch = _Watch(receive, cut, watched_after_s)
-        try:
-            return await work
-        finally:
-            watch.end()
-
-
-class _Watch:
-    """Cuts short when the caller leaves. What granian gives is a future already, for which no task is made; even so it
-    costs a tenth of a plain request, so whose answer may come whole in a moment is watched only after it."""
-
-    def __init__(self, receive: Receive, cut: _Cut, after_s: float) -> None:
-        self._receive = receive
-        self._cut = cut
-        self._waiting: asyncio.Future[Message] | None = None
-        if after_s:
-            _alarms.set(self._begin, at=asyncio.get_running_loop().time() + after_s)
-        else:
-            self._begin()
-
-    def end(self) -> None:
-        _alarms.cancel(self._begin)
-        if self._waiting is not None:
-            self._waiting.remove_done_callback(self._look)  # who leaves now is nobody's concern any more
-            self._waiting.cancel()
-
-    def _begin(self) -> None:
-        self._waiting = asyncio.ensure_future(self._receive())
-        self._waiting.add_done_callback(self._look)
-
-    def _look(self, received: asyncio.Future[Message]) -> None:
-        if received.cancelled():
-            return
-        if received.exception() is None and received.result()["type"] != "http.disconnect":
-            self._begin()
-            return
-        self._cut.now()
 
 
 async def send_json(
@@ -284,38 +172,6 @@ async def start_events(send: Send, *, request_id: str, headers: Iterable[tuple[s
 async def send_refusal(send: Send, refusal: Refusal, *, request_id: str) -> None:
     body = envelope(refusal, request_id=request_id)
     await send_json(send, body, status=refusal.status, request_id=request_id, headers=refusal.headers.items())
-
-
-_streams: set[_Cut] = set()
-
-
-class until_shutdown(_Cut):  # noqa: N801  # a verb as other context managers are
-    """Run a stream's body. When `end_streams` cuts it short it raises Unavailable, for the caller to be told."""
-
-    def __init__(self) -> None:
-        super().__init__(_restarting)
-
-    def __enter__(self) -> Self:
-        _streams.add(self)
-        return super().__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        _streams.discard(self)
-        super().__exit__(*error)
-
-
-def _restarting() -> Unavailable:
-    return Unavailable("The server is restarting. Send the request again in a moment.", headers={"Retry-After": "2"})
-
-
-def open_streams() -> int:
-    return len(_streams)
-
-
-def end_streams() -> None:
-    """The server stops: break off every stream that is still open, each in its own words."""
-    for stream in list(_streams):
-        stream.now()
 
 
 async def in_database[**P, R](function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -17,7 +17,6 @@ from django.conf import settings
 from accounts import clients, keys
 from accounts.asgi import (
     BODY_UNREAD,
-    ClientGone,
     Receive,
     Scope,
     Send,
@@ -27,10 +26,9 @@ from accounts.asgi import (
     send_json,
     send_refusal,
     start_events,
-    until_shutdown,
-    while_connected,
 )
 from accounts.callers import Caller
+from accounts.cuts import ClientGone, until_shutdown, while_connected
 from accounts.ids import bind_request_id
 from accounts.refusals import BadRequest, MethodNotAllowed, Refusal, Unauthorized, envelope, for_status
 from chat import completions, requests

@@ -22,17 +22,8 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 
 from accounts import policies
-from accounts.asgi import (
-    Receive,
-    Scope,
-    Send,
-    header,
-    in_database,
-    send_refusal,
-    start_events,
-    until_shutdown,
-    while_connected,
-)
+from accounts.asgi import Receive, Scope, Send, header, in_database, send_refusal, start_events
+from accounts.cuts import until_shutdown, while_connected
 from accounts.ids import bind_request_id
 from accounts.refusals import MethodNotAllowed, Refusal, Unauthorized, Unavailable, for_status
 from chat import conversations, generations, thread

@@ -24,19 +24,17 @@ from django.http.request import split_domain_port, validate_host  # noqa: E402
 from accounts import keys  # noqa: E402
 from accounts.asgi import (  # noqa: E402
     BODY_UNREAD,
-    ClientGone,
     Message,
     Receive,
     Scope,
     Send,
-    end_streams,
     header,
     in_database,
     match,
-    open_streams,
     read_body,
     send_refusal,
 )
+from accounts.cuts import ClientGone, end_streams, open_streams  # noqa: E402
 from accounts.ids import bind_request_id  # noqa: E402
 from accounts.reaper import reap_for_ever  # noqa: E402
 from accounts.refusals import BadRequest, Refusal, Unauthorized  # noqa: E402

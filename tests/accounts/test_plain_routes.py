@@ -2,7 +2,8 @@
 
 import asyncio
 
-from accounts.asgi import TICK_S, _Alarms, header
+from accounts.asgi import header
+from accounts.cuts import TICK_S, Alarms
 
 
 def test_of_headers_that_come_twice_the_first_counts():
@@ -12,7 +13,7 @@ def test_of_headers_that_come_twice_the_first_counts():
 
 
 async def test_an_alarm_rings_once_in_its_time_unless_it_is_cancelled():
-    alarms, rung, loop = _Alarms(), [], asyncio.get_running_loop()
+    alarms, rung, loop = Alarms(), [], asyncio.get_running_loop()
     began = loop.time()
 
     def early() -> None:
@@ -39,7 +40,7 @@ async def test_an_alarm_rings_once_in_its_time_unless_it_is_cancelled():
 
 
 def test_an_event_loop_that_ended_leaves_its_alarms_to_nobody():
-    alarms, rung = _Alarms(), []
+    alarms, rung = Alarms(), []
 
     async def leaves_one() -> None:
         alarms.set(lambda: rung.append("dead"), at=0)
