@@ -1,6 +1,5 @@
 """Tags and collections: what is put under them from the gallery and a video's own page, and the page of collections."""
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -23,16 +22,6 @@ from videos.views import chosen, gallery, undo
 Role = Membership.Role
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """What is wrong with what was typed, for the page that was typed into. `field` is "tags" or "collection"."""
-
-    field: str
-    sentence: str
-    typed: str
-    picked: list[str]
-
-
 @require_POST
 @signed_in(Role.MEMBER)
 def tag(request: CallerRequest) -> HttpResponse:
@@ -44,7 +33,7 @@ def tag(request: CallerRequest) -> HttpResponse:
         names = filing.read_tags(typed)
         done = (filing.untag if is_off else filing.tag)(caller.team, tasks, names, by=caller.user)
     except Refusal as refusal:
-        return _again(request, Refused("tags", refusal.detail, ", ".join(filter(None, typed)), _ids(request)))
+        return _again(request, gallery.Refused("tags", refusal.detail, ", ".join(filter(None, typed)), _ids(request)))
     words, videos = ", ".join(done), chosen.counted(len({each for ids in done.values() for each in ids}))
     if not done:
         messages.info(request, f"{'Not' if is_off else 'Already'} tagged {', '.join(names)}: nothing changed.")
@@ -63,7 +52,7 @@ def move(request: CallerRequest) -> HttpResponse:
         collection = _wanted(request)
     except Refusal as refusal:
         typed = request.POST.get("name", "")
-        return _again(request, Refused("collection", refusal.detail, typed, _ids(request)))
+        return _again(request, gallery.Refused("collection", refusal.detail, typed, _ids(request)))
     were = filing.move(tasks, collection, by=request.caller.user)
     count = sum(map(len, were.values()))
     if not count:
@@ -87,7 +76,7 @@ def _wanted(request: CallerRequest) -> Collection | None:
             return filing.find(request.caller.team, public_id)
 
 
-def _again(request: CallerRequest, refused: Refused) -> HttpResponse:
+def _again(request: CallerRequest, refused: gallery.Refused) -> HttpResponse:
     """The page it was typed into, with the sentence at the field."""
     if chosen.is_on_own_page(request):
         task = listing.find(request.caller.team, refused.picked[0])

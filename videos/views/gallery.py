@@ -1,7 +1,8 @@
 """The gallery and its live cards, a video's own page, and what can be done to videos that are there."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
@@ -38,10 +39,17 @@ from videos import (
 from videos.models import VideoTask
 from videos.views import chosen, undo
 
-if TYPE_CHECKING:
-    from videos.views.filing import Refused
-
 Role = Membership.Role
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What is wrong with what was typed, for the page that was typed into. `field` is "tags" or "collection"."""
+
+    field: str
+    sentence: str
+    typed: str
+    picked: list[str]
 
 
 @require_safe
@@ -52,7 +60,7 @@ def index(request: CallerRequest) -> HttpResponse:
 
 
 def whole_page(
-    request: CallerRequest, asked: QueryDict, *, refused: "Refused | None" = None, status: int = 200
+    request: CallerRequest, asked: QueryDict, *, refused: Refused | None = None, status: int = 200
 ) -> HttpResponse:
     """`refused` is what was typed into it and is wrong."""
     words = _words(asked)
@@ -195,7 +203,7 @@ def video(request: CallerRequest, public_id: str) -> HttpResponse:
 
 
 def own_page(
-    request: CallerRequest, task: VideoTask, *, refused: "Refused | None" = None, status: int = 200
+    request: CallerRequest, task: VideoTask, *, refused: Refused | None = None, status: int = 200
 ) -> HttpResponse:
     """`refused` is what was typed into it and is wrong."""
     [card] = cards.load([glances.at(task)])
