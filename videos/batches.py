@@ -15,6 +15,7 @@ from upstream.frame_sizes import FRAMES_PER_SECOND
 from videos import lifecycle, modes, requests
 from videos.models import VideoTask
 from videos.requests import Asked
+from videos.specs import Spec
 
 CLIENT = "browser"
 MOST_TAKES = 8
@@ -86,7 +87,7 @@ def quote(caller: Caller, asked: Sequence[Asked], *, takes: int) -> list[Line]:
     return lines
 
 
-def _reckoned(spec: requests.Spec) -> str:
+def _reckoned(spec: Spec) -> str:
     width, height = modes.largest_frame(spec)
     seconds = modes.most_seconds(spec) + modes.input_seconds(spec)
     return f"{seconds:g} s × {width} × {height} × {FRAMES_PER_SECOND} fps"

@@ -5,13 +5,11 @@ Knows fields, limits, roles and how many tokens a clip may come to. Knows no pri
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from catalog import implied
 from upstream.frame_sizes import FRAMES_PER_SECOND, RATIOS, RESOLUTIONS, frame_size
-
-if TYPE_CHECKING:
-    from videos.requests import Spec
+from videos.specs import Spec
 
 type Kind = Literal["image", "video", "audio"]
 
@@ -179,14 +177,14 @@ MODES = {
 }
 
 
-def most_seconds(spec: "Spec") -> float:
+def most_seconds(spec: Spec) -> float:
     """How long the clip may become."""
     if frames := spec.settings.get("frames"):
         return float(frames) / FRAMES_PER_SECOND
     return MODELS[spec.model].auto_s if spec.duration == AUTO_S else spec.duration
 
 
-def input_seconds(spec: "Spec") -> float:
+def input_seconds(spec: Spec) -> float:
     """How much video is given: as much as may be given, where a file's length is not known."""
     given = [reference.seconds for reference in spec.references if reference.kind == "video"]
     if not given:
@@ -195,13 +193,13 @@ def input_seconds(spec: "Spec") -> float:
     return longest if None in given else min(longest, sum(seconds or 0 for seconds in given))
 
 
-def largest_frame(spec: "Spec") -> tuple[int, int]:
+def largest_frame(spec: Spec) -> tuple[int, int]:
     """Width and height; the largest of all ratios where the model may choose."""
     ratios = RATIOS if spec.ratio == ADAPTIVE else (spec.ratio,)
     return max((frame_size(spec.resolution, ratio) for ratio in ratios), key=math.prod)
 
 
-def most_tokens(spec: "Spec") -> int:
+def most_tokens(spec: Spec) -> int:
     """What the provider may count for the clip, at most: frames read and written, by their size."""
     width, height = largest_frame(spec)
     seconds = most_seconds(spec) + input_seconds(spec)

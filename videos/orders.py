@@ -7,7 +7,7 @@ from typing import Any
 from accounts.models import Provider
 from videos import modes
 from videos.models import VideoTask
-from videos.requests import Reference, Spec
+from videos.specs import Reference, Spec
 
 MARKS_S = 86_400
 

@@ -12,7 +12,7 @@ from accounts.models import Provider
 from accounts.refusals import Conflict
 from videos import orders, references
 from videos.models import VideoTask
-from videos.requests import Spec
+from videos.specs import Spec
 
 
 def body(task: VideoTask, addresses: Mapping[int, str] | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ to a fitting file is found out by whoever makes the clip.
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -17,47 +17,12 @@ from accounts.refusals import BadRequest, NotFound
 from upstream import egress
 from videos import modes, offers
 from videos.modes import ALIASES, FIELDS, INPUTS, MODELS, MODES, SETTINGS
+from videos.specs import Reference, Spec
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DATA_HEAD = re.compile(r"data:(image|video|audio)/[\w.+-]{1,60}(;[\w=.-]{1,60})*;base64", re.IGNORECASE)
 _UPLOAD = re.compile(r"upload://up_[0-9A-Z]{26}")
 _ASSET = re.compile(r"asset://[\w./-]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A file the clip is made from. `seconds` is how long it is, where that is known."""
-
-    kind: str
-    role: str
-    url: str
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """A clip as asked for, checked and with every default filled in but those of the provider."""
-
-    mode: str
-    model: str
-    prompt: str
-    references: tuple[Reference, ...]
-    resolution: str
-    ratio: str
-    duration: int
-    settings: dict[str, Any]
-
-    @property
-    def with_video(self) -> bool:
-        return any(reference.kind == "video" for reference in self.references)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> "Spec":
-        references = tuple(Reference(**each) for each in kept["references"])
-        return cls(**{**kept, "references": references})
 
 
 @dataclass(frozen=True, slots=True)

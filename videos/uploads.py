@@ -22,7 +22,7 @@ from accounts.refusals import BadRequest
 from videos import decoding, links, looking, modes, sniffing, storage
 from videos.models import Upload, VideoTask
 from videos.modes import INPUTS, Input
-from videos.requests import Reference, Spec
+from videos.specs import Reference, Spec
 
 SCHEME = "upload://"
 KEPT_UNUSED = timedelta(days=1)

@@ -24,7 +24,7 @@ from videos.failures import Verdict
 from videos.lifecycle.telling import owe, tell
 from videos.models import TaskInput, VideoTask
 from videos.offers import Way
-from videos.requests import Spec
+from videos.specs import Spec
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from videos import modes, offers, prices, uploads
 from videos.lifecycle.telling import tell
 from videos.models import TaskInput, VideoTask, folded
 from videos.orders import expires_after_s
-from videos.requests import Asked, Reference, Spec
+from videos.requests import Asked
+from videos.specs import Reference, Spec
 
 State = VideoTask.State
 
