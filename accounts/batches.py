@@ -131,7 +131,7 @@ class Batches:
 
     def _write(self) -> None:
         self._writing = None
-        _thread.submit(on_disk)
+        _thread.submit(_is_on_disk)
 
     async def _run_group(self, group: list[_Waiting]) -> None:
         if not group:
@@ -179,12 +179,19 @@ def _do(group: list[_Waiting], tell: Callable[[_Told, bool, bool], object]) -> N
     if soon:
         tell(soon, not moved, bool(moved))
     if moved:
-        try:
-            on_disk()
-        except OSError:
-            logger.exception("database away")
+        if not _is_on_disk():
             moved = [(each, database_away()) for each, _ in moved]
         tell(moved, True, True)
+
+
+def _is_on_disk() -> bool:
+    """Once it was waited for."""
+    try:
+        on_disk()
+    except OSError:
+        logger.exception("database away")
+        return False
+    return True
 
 
 def _outcomes(group: list[_Waiting]) -> list[Any]:
