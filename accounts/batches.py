@@ -139,18 +139,18 @@ class Batches:
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
 
-        def told(outcomes: _Told, is_last: bool, is_on_disk: bool) -> None:
+        def told(outcomes: _Told, *, is_last: bool, is_on_disk: bool) -> None:
             if over.done():  # the event loop ends
                 return
             for each, outcome in outcomes:
                 each.tell(outcome)
             if is_last:
                 over.set_result(None)
-            if not is_on_disk and self._writing is None:
-                self._writing = loop.call_later(ON_DISK_WITHIN_S, self._write)
+                if not is_on_disk and self._writing is None:
+                    self._writing = loop.call_later(ON_DISK_WITHIN_S, self._write)
 
-        def tell(outcomes: _Told, is_last: bool, is_on_disk: bool) -> None:
-            loop.call_soon_threadsafe(told, outcomes, is_last, is_on_disk)
+        def tell(outcomes: _Told, *, is_last: bool, is_on_disk: bool) -> None:
+            loop.call_soon_threadsafe(partial(told, outcomes, is_last=is_last, is_on_disk=is_on_disk))
 
         _thread.submit(_do, group, tell)
         try:
@@ -164,7 +164,7 @@ class Batches:
 type _Told = list[tuple[_Waiting, Any]]
 
 
-def _do(group: list[_Waiting], tell: Callable[[_Told, bool, bool], object]) -> None:
+def _do(group: list[_Waiting], tell: Callable[..., object]) -> None:
     """Do a group, and tell what each gave or raised: of money that moved when that is on the disk."""
     outcomes: list[Any]
     try:
@@ -177,15 +177,15 @@ def _do(group: list[_Waiting], tell: Callable[[_Told, bool, bool], object]) -> N
         # A hold moves none: of one that a loss of power takes nothing was charged, and nothing would have been.
         (moved if isinstance(told[1], int) else soon).append(told)
     if soon:
-        tell(soon, not moved, bool(moved))
+        tell(soon, is_last=not moved, is_on_disk=False)
     if moved:
         if not _is_on_disk():
             moved = [(each, database_away()) for each, _ in moved]
-        tell(moved, True, True)
+        tell(moved, is_last=True, is_on_disk=True)
 
 
 def _is_on_disk() -> bool:
-    """Once it was waited for."""
+    """Whether all that was committed is, once that was waited for."""
     try:
         on_disk()
     except OSError:

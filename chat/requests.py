@@ -31,7 +31,6 @@ _NOT_FOR_CALLERS = frozenset((_DESTINATIONS + _CREDENTIALS).split())
 
 # What nearly every request consists of needs no closer look.
 _PLAIN = frozenset(("model", "messages", "stream", "stream_options", "temperature", "top_p", *OUTPUT_CAPS))
-_NUMBERS = frozenset(("temperature", "n", "best_of", *OUTPUT_CAPS))
 
 
 @dataclass(slots=True)
@@ -70,8 +69,7 @@ def parse(raw: bytes) -> ChatRequest:
                 param=name[:64],
             )
     _check_messages(body.get("messages"))
-    if not _NUMBERS.isdisjoint(body):
-        _check_numbers(body)
+    _check_numbers(body)
     stream = _flag(body, "stream", "stream")
     options = body.get("stream_options") or {}
     if not isinstance(options, dict):
