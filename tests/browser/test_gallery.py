@@ -284,6 +284,26 @@ def test_selected_are_tagged_by_the_return_key_and_then_moved(gallery: Page):
     expect(gallery.get_by_text("1 video moved to “Valley film”.")).to_be_visible()
 
 
+def test_what_is_refused_on_a_video_s_own_page_is_in_sight(gallery: Page, visitor: Visitor):
+    gallery.set_viewport_size({"width": 390, "height": 800})
+    gallery.locator(".clip a").first.click()
+    gallery.get_by_label("Add tags").fill("x" * 41)
+
+    gallery.get_by_label("Add tags").press("Enter")
+
+    expect(gallery.get_by_label("Add tags")).to_be_focused()
+    said, bar = gallery.locator("#tags-error").bounding_box(), gallery.locator(".rail").bounding_box()
+    assert said and bar and said["y"] > 0 and said["y"] + said["height"] <= bar["y"]
+    assert "422" in visitor.complaints.pop()
+
+
+def test_address_of_a_form_opens_to_a_sentence(gallery: Page, visitor: Visitor):
+    gallery.goto(gallery.url + "tag/")
+
+    expect(gallery.get_by_role("heading", name="There is nothing to open here")).to_be_visible()
+    assert "405" in visitor.complaints.pop()
+
+
 def test_rows_are_as_wide_as_the_page_and_crop_nothing(gallery: Page):
     frames = gallery.locator(".clip-frame").evaluate_all(
         "all => all.map(f => [f.getBoundingClientRect(), Number(f.closest('.clip').dataset.aspect)])"
