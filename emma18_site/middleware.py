@@ -14,13 +14,14 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.ids import bind_request_id, current_request_id
-from accounts.refusals import Refusal, database_away, envelope, for_status, not_storable
+from accounts.refusals import MethodNotAllowed, Refusal, database_away, envelope, for_status, not_storable
 from accounts.zones import zone_from
 
 logger = logging.getLogger(__name__)
 
 type GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API_PREFIX = "/api/"
+FORMS_ONLY = "This address takes what a form sends and has no page of its own. Go back to the page with the form."
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
@@ -50,6 +51,16 @@ def _refusal_as_json(refusal: Refusal) -> JsonResponse:
     return JsonResponse(body, status=refusal.status, headers=refusal.headers)
 
 
+def _refusal_as_page(refusal: Refusal, request: HttpRequest, *, has_frame: bool) -> HttpResponse:
+    if request.headers.get("HX-Request"):
+        # A page has no place in the fragment's target: the sentence becomes a toast, see static/js/toast.js.
+        headers = {"HX-Reswap": "none", **refusal.headers}
+        return HttpResponse(refusal.detail, status=refusal.status, content_type="text/plain", headers=headers)
+    context = {"refusal": refusal, "request_id": current_request_id()}
+    page = render_to_string("site/refused.html", context, request if has_frame else None)
+    return HttpResponse(page, status=refusal.status, headers=refusal.headers)
+
+
 def api_errors(get_response: GetResponse) -> GetResponse:
     """Under /api every error is the documented JSON, also one that Django answered by itself."""
 
@@ -77,7 +88,7 @@ def time_zone(get_response: GetResponse) -> GetResponse:
 
 
 def refusals_as_pages(get_response: GetResponse) -> GetResponse:
-    """Turn a refusal raised by a view into the documented JSON or into a page."""
+    """Turn a refusal raised by a view, or by Django for its method, into the documented JSON or into a page."""
 
     def process_exception(request: HttpRequest, exception: Exception) -> HttpResponse | None:
         is_database_away = isinstance(exception, OperationalError | InterfaceError)
@@ -91,17 +102,17 @@ def refusals_as_pages(get_response: GetResponse) -> GetResponse:
             return None
         if request.path.startswith(API_PREFIX):
             return _refusal_as_json(exception)
-        if request.headers.get("HX-Request"):
-            # A page has no place in the fragment's target: the sentence becomes a toast, see static/js/toast.js.
-            headers = {"HX-Reswap": "none", **exception.headers}
-            return HttpResponse(exception.detail, status=exception.status, content_type="text/plain", headers=headers)
-        context = {"refusal": exception, "request_id": current_request_id()}
         # Who is asking is in the database too: without it the page has no frame around it.
-        page = render_to_string("site/refused.html", context, None if is_database_away else request)
-        return HttpResponse(page, status=exception.status, headers=exception.headers)
+        return _refusal_as_page(exception, request, has_frame=not is_database_away)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        return get_response(request)
+        response = get_response(request)
+        if response.status_code == 405 and not request.path.startswith(API_PREFIX):
+            # A form that was refused is shown at the form's address, which a browser may open again by itself. Django's
+            # answer to that has not a word in it.
+            headers = {"Allow": response.headers["Allow"]}
+            return _refusal_as_page(MethodNotAllowed(FORMS_ONLY, headers=headers), request, has_frame=True)
+        return response
 
     cast(Any, middleware).process_exception = process_exception
     return middleware

@@ -116,7 +116,10 @@ def test_action_from_another_site_is_refused(page, things, bob):
 def test_action_is_not_taken_from_a_link(page, things, bob):
     _, path, _ = PAGES[page]
 
-    assert signed_in(bob).get(path.format(**things)).status_code == 405
+    answer = signed_in(bob).get(path.format(**things))
+
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "has no page of its own" in answer.text
 
 
 @pytest.mark.parametrize("page", ["account_login", "account_logout", "account_change_password", "home"])
