@@ -93,8 +93,8 @@ async def while_connected[R](receive: _Receive, work: Coroutine[Any, Any, R], *,
 
 
 class _Watch:
-    """Cuts short when the caller leaves. What granian gives is a future already, for which no task is made; even so it
-    costs a tenth of a plain request, so whose answer may come whole in a moment is watched only after it."""
+    """Cuts short when the caller leaves. To watch for that costs a tenth of a plain request, so whose answer may come
+    whole in a moment is watched only after it."""
 
     def __init__(self, receive: _Receive, cut: Cut, after_s: float) -> None:
         self._receive = receive

@@ -1,28 +1,42 @@
 """The web server's process: `python -m emma18_site.web --host 127.0.0.1 --port 8018`.
 
-Runs granian with our limits. Told to stop, it first brings what streams to an end, since granian only waits for it;
-and it stops when the process that started it is gone.
+Runs uvicorn with our limits. Told to stop, it first brings what streams to an end, since uvicorn only waits for it; and
+it stops when the process that started it is gone.
 """
 
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from upstream import parent
+from accounts.ids import new_id
+from accounts.refusals import BadRequest, Refusal, RequestTimeout, TooLarge, envelope
+from upstream import fast_json, parent
 
 PARENT_CHECKED_EVERY_S = 0.5
 STOP_WITHIN_S = 6  # the supervisor kills what is left after 8
+FINISH_WITHIN_S = 2  # requests that still run once streams were told
+KEPT_S = 75  # a connection without a request: longer than the proxies that may stand before us keep theirs
+MOST_CONNECTIONS = 4096  # an open stream counts, and 2,000 of them are carried
+HEAD_WITHIN_S = 10
+HEAD_BYTES = 64 << 10
+
+NOT_HTTP = BadRequest(
+    "This is no HTTP request that can be read: its method, address or headers break the rules of HTTP/1.1.",
+    code="not_http",
+)
+HEAD_TOO_LARGE = TooLarge(f"The request's address and headers are larger than {HEAD_BYTES >> 10} KiB.")
+HEAD_TOO_SLOW = RequestTimeout(f"The request's address and headers did not come within {HEAD_WITHIN_S} s.")
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -32,78 +46,125 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8018)
     options = parser.parse_args()
-    _stop_when_orphaned()
-    os.environ[parent.VARIABLE] = str(os.getpid())  # for the worker, which may have lost us before it asks
-    server = Granian(
-        "emma18_site.asgi:application",
-        address=options.host,
+    threading.Thread(target=_leave_when_orphaned, args=[parent.process_id()], daemon=True).start()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        load(),
+        host=options.host,
         port=options.port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
+        loop="asyncio",
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # what a proxy says is Django's to believe or not
         backlog=2048,
-        backpressure=4096,  # an open stream counts, and 2,000 of them are carried
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        log_level=LogLevels.warn,
-        workers_kill_timeout=STOP_WITHIN_S,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEPT_S,
+        timeout_graceful_shutdown=FINISH_WITHIN_S,
     )
-    try:
-        server.serve(target_loader=load, wrap_loader=False)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # once Python has put its handler away, the signal would end us
+    Server(config).run()
 
 
 def load() -> Application:
-    """The application, in the worker."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the inherited handler would swallow it until we serve
-    threading.Thread(target=_leave_when_orphaned, args=[parent.process_id()], daemon=True).start()
     from emma18_site.asgi import application
 
     # Few requests leave circles of objects behind, and those can wait: to look for them as often as Python does, each
     # time among all requests under way, is about a twentieth of a busy server's time.
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
-
-    async def draining(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":  # granian's own handlers are in place by now
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _drain)
-        await application(scope, receive, send)
-
-    return draining
+    return application
 
 
-_drains: set[asyncio.Task[None]] = set()
+class Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """As uvicorn does, but the process is not ended by the same signal again once all is brought to an end."""
+        self.should_exit = True
 
+    async def main_loop(self) -> None:
+        """Returns when the server is to stop and what streams has come to an end."""
+        from emma18_site.asgi import drain
 
-def _drain() -> None:
-    """Bring what streams to an end, then let granian stop: to it, SIGINT means the same as SIGTERM."""
-    if not _drains:
-        _drains.add(asyncio.ensure_future(_drain_and_stop()))
-
-
-async def _drain_and_stop() -> None:
-    from emma18_site.asgi import drain
-
-    try:
+        await super().main_loop()
         await drain()
-    finally:
-        os.kill(os.getpid(), signal.SIGINT)
 
 
-def _stop_when_orphaned() -> None:
-    """A timer's signal and not a thread, because granian forks."""
-    supervisor = parent.process_id()
+class Connection(HttpToolsProtocol):
+    """Is closed when the head of a request does not come whole in time or is too large, for which uvicorn would wait
+    for ever. What no application can answer is refused as an application would."""
 
-    def look(*_: object) -> None:
-        if os.getppid() != supervisor:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._head_bytes = 0
+        self._is_in_head = True
+        self._alarm: asyncio.TimerHandle | None = None
+        self._await_head()
 
-    signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, PARENT_CHECKED_EVERY_S, PARENT_CHECKED_EVERY_S)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_no_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_in_head:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
+        elif self._alarm is None:
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._await_no_head()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(NOT_HTTP)
+
+    def _await_head(self) -> None:
+        self._alarm = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
+
+    def _await_no_head(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _give_up(self) -> None:
+        if self._head_bytes:
+            self._refuse(HEAD_TOO_SLOW)
+        else:  # a browser may have opened it in advance, and would take an answer for that of its next request
+            self.transport.close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        if self.transport.is_closing():
+            return
+        if self.cycle and not self.cycle.response_complete:  # another answer is under way, which this would fall into
+            self.transport.close()
+            return
+        request_id = new_id("req")
+        content = fast_json.encode(envelope(refusal, request_id=request_id))
+        lines = (
+            f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
+            "content-type: application/json",
+            f"content-length: {len(content)}",
+            f"x-request-id: {request_id}",
+            "connection: close",
+        )
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + content)
+        self.transport.close()
 
 
-def _leave_when_orphaned(server: int) -> None:
-    while os.getppid() == server:
+def _leave_when_orphaned(starter: int) -> None:
+    while os.getppid() == starter:
         time.sleep(PARENT_CHECKED_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(STOP_WITHIN_S)

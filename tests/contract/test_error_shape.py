@@ -68,7 +68,7 @@ def test_an_unknown_address_404(http, method, path):
 
 
 @pytest.mark.parametrize("path", ["", "/"])
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_chat_takes_post_only(http, method, path):
     response = http.request(method, CHAT + path)
 
@@ -77,12 +77,17 @@ def test_chat_takes_post_only(http, method, path):
 
 
 @pytest.mark.parametrize("path", ["/models", "/models/plain/small"])
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_models_are_only_read(http, method, path):
     response = http.request(method, path)
 
     assert_refused(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", [CHAT, "/models", "/nothing"])
+def test_a_method_that_http_does_not_know_400(http, path):
+    assert_refused(http.request("BREW", path), 400, "not_http")
 
 
 def test_an_unknown_model_404_names_the_nearest(http):

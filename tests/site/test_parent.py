@@ -33,19 +33,17 @@ def test_a_program_whose_starter_has_gone_meanwhile_ends_by_itself(program):
 
 
 FORKS_AND_DIES = """
-import os, signal, sys, time
+import os, signal, time
 os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGKILL))
 os.register_at_fork(after_in_child=lambda: time.sleep(0.3))
-from emma18_site import web, workers
-workers.main("default") if sys.argv[1:] == ["default"] else web.main()
+from emma18_site import workers
+workers.main("default")
 """
 
 
-@pytest.mark.parametrize("program", ["workers", "web"])
-def test_what_was_forked_by_a_program_killed_at_once_ends_by_itself(program):
+def test_what_was_forked_by_a_program_killed_at_once_ends_by_itself():
     with installation() as server:
-        options = ["default"] if program == "workers" else ["--port", str(free_port())]
-        command = [sys.executable, "-c", FORKS_AND_DIES, *options]
+        command = [sys.executable, "-c", FORKS_AND_DIES]
         with subprocess.Popen(command, cwd=ROOT, env=server.environment, stdout=subprocess.PIPE) as killed:
             written, _ = killed.communicate(timeout=30)  # until all who could have written are gone
 
