@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import threading
 import time
@@ -28,6 +29,7 @@ STOP_WITHIN_S = 6  # the supervisor kills what is left after 8
 FINISH_WITHIN_S = 2  # requests that still run once streams were told
 KEPT_S = 75  # a connection without a request: longer than the proxies that may stand before us keep theirs
 MOST_CONNECTIONS = 4096  # an open stream counts, and 2,000 of them are carried
+FILES_OF_OUR_OWN = 512  # the database's, the log's, those of clips that are read
 HEAD_WITHIN_S = 10
 HEAD_BYTES = 64 << 10
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8018)
     options = parser.parse_args()
     threading.Thread(target=_leave_when_orphaned, args=[parent.process_id()], daemon=True).start()
+    _raise_open_files()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = uvicorn.Config(
         load(),
@@ -67,6 +70,16 @@ def main() -> None:
         timeout_graceful_shutdown=FINISH_WITHIN_S,
     )
     Server(config).run()
+
+
+def _raise_open_files() -> None:
+    """As far as the system lets us: a stream takes two, and many systems start programs with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MOST_CONNECTIONS + FILES_OF_OUR_OWN
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def load() -> Application:
@@ -129,6 +142,9 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(NOT_HTTP)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Java's client asks for HTTP/2 whenever it may. It is answered in HTTP/1.1; nobody need install anything."""
 
     def _await_head(self) -> None:
         self._alarm = self.loop.call_later(HEAD_WITHIN_S, self._give_up)

@@ -102,6 +102,18 @@ def test_many_who_keep_the_server_waiting_keep_nobody_else(server):
             assert b" 200 " in answer(connection)
 
 
+@pytest.mark.parametrize("wish", [b"h2c", b"websocket"])
+def test_who_would_rather_talk_otherwise_is_answered_all_the_same(server, wish):
+    asked = WHOLE[:-2] + b"Connection: Upgrade\r\nUpgrade: " + wish + b"\r\n\r\n"
+    with connected(server) as connection:
+        for _ in range(2):
+            connection.sendall(asked)
+
+            assert b" 200 " in answer(connection)
+
+    assert "install" not in server.log
+
+
 @pytest.mark.parametrize(
     "sent",
     [
