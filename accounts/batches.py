@@ -146,7 +146,10 @@ class Batches:
                 each.tell(outcome)
             if is_last:
                 over.set_result(None)
-                if not is_on_disk and self._writing is None:
+                if is_on_disk and self._writing is not None:  # and with this all that came before
+                    self._writing.cancel()
+                    self._writing = None
+                elif not is_on_disk and self._writing is None:
                     self._writing = loop.call_later(ON_DISK_WITHIN_S, self._write)
 
         def tell(outcomes: _Told, *, is_last: bool, is_on_disk: bool) -> None:
@@ -179,9 +182,10 @@ def _do(group: list[_Waiting], tell: Callable[..., object]) -> None:
     if soon:
         tell(soon, is_last=not moved, is_on_disk=False)
     if moved:
-        if not _is_on_disk():
+        is_on_disk = _is_on_disk()
+        if not is_on_disk:
             moved = [(each, database_away()) for each, _ in moved]
-        tell(moved, is_last=True, is_on_disk=True)
+        tell(moved, is_last=True, is_on_disk=is_on_disk)
 
 
 def _is_on_disk() -> bool:

@@ -325,6 +325,17 @@ async def test_what_nobody_waits_for_is_on_the_disk_soon(batches, alice, wallet,
     assert not syncs.acquire(blocking=False), "once for all of that time"
 
 
+async def test_a_charge_takes_the_hold_before_it_to_the_disk(batches, alice, wallet, monkeypatch):
+    syncs = []
+    monkeypatch.setattr("accounts.statements._sync", syncs.append)
+
+    held = await holding(batches, alice, "req_1")
+    await settling(batches, held, 5)
+    await asyncio.sleep(2 * ON_DISK_WITHIN_S)
+
+    assert len(syncs) == on_sqlite()
+
+
 async def test_a_disk_that_fails_is_told_to_those_whose_money_moved(batches, alice, wallet, monkeypatch, caplog):
     if not on_sqlite():
         pytest.skip("PostgreSQL waits for its own disk")
