@@ -29,9 +29,11 @@ logger = logging.getLogger(__name__)
 
 MOST_PER_GROUP = 256  # so that the first of a long queue do not wait for the last
 # A group costs as much by itself as many operations do. Where so many came together, a moment's wait makes the next
-# one larger, which leaves more time for all: what a request waits in a queue becomes less by it.
+# one larger, which leaves more time for all: what a request waits in a queue becomes less by it. How long a moment is
+# depends on the machine, so it is a part of what the group took; unless that had to wait for a lock.
 BUSY_GROUP = 8
-GATHER_S = 0.002
+GATHERING = 0.1
+GATHER_WITHIN_S = 0.005
 ON_DISK_WITHIN_S = 0.05  # what nobody waits for
 
 # Always the same thread: SQLite forgets the pages it has read whenever another connection has written.
@@ -117,12 +119,14 @@ class Batches:
             await asyncio.wait((self._runner,))
 
     async def _run_groups(self) -> None:
+        now = asyncio.get_running_loop().time
         try:
             while self._waiting:
+                began_at = now()
                 group, self._waiting = self._waiting[:MOST_PER_GROUP], self._waiting[MOST_PER_GROUP:]
                 await self._run_group([each for each in group if not each.is_left])
                 if len(group) >= BUSY_GROUP and self._waiting:
-                    await asyncio.sleep(GATHER_S)
+                    await asyncio.sleep(min((now() - began_at) * GATHERING, GATHER_WITHIN_S))
         finally:
             self._runner = None
             for each in self._waiting:  # only if the event loop ends

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import weakref
 
 import pytest
@@ -389,8 +390,19 @@ def test_what_is_held_and_closed_in_one_group_is_written_as_if_it_were_two(alice
     assert Hold.objects.get(request_id="req_other").state == "open"
 
 
-@pytest.mark.parametrize(("first", "groups"), [(BUSY_GROUP, [BUSY_GROUP, 2]), (BUSY_GROUP - 1, [BUSY_GROUP - 1, 1, 1])])
-async def test_only_where_many_come_together_the_next_group_is_waited_for(batches, monkeypatch, first, groups):
+@pytest.mark.parametrize(
+    ("first", "took_s", "last_after_s", "groups"),
+    [
+        (BUSY_GROUP, 0.05, 0.001, [BUSY_GROUP, 2]),
+        (BUSY_GROUP, 0, 0.02, [BUSY_GROUP, 1, 1]),
+        (BUSY_GROUP - 1, 0.05, 0.001, [BUSY_GROUP - 1, 1, 1]),
+    ],
+    ids=["many that took long", "many that were done at once", "few"],
+)
+async def test_only_where_many_come_together_the_next_group_is_waited_for(
+    batches, monkeypatch, first, took_s, last_after_s, groups
+):
+    """By a part of the time that the group took."""
     sizes: list[int] = []
     calls: list[asyncio.Future[None]] = []
 
@@ -402,15 +414,16 @@ async def test_only_where_many_come_together_the_next_group_is_waited_for(batche
     def do(group, tell) -> None:
         sizes.append(len(group))
         if len(sizes) == 1:
+            time.sleep(took_s)
             loop.call_soon_threadsafe(submit)
-            loop.call_soon_threadsafe(loop.call_later, 0.001, submit)
+            loop.call_soon_threadsafe(loop.call_later, last_after_s, submit)
         tell([(each, None) for each in group], is_last=True, is_on_disk=True)
 
     monkeypatch.setattr("accounts.batches._do", do)
 
     for _ in range(first):
         submit()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
     await asyncio.gather(*calls)
 
     assert sizes == groups
