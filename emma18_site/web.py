@@ -20,8 +20,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from accounts.ids import new_id
-from accounts.refusals import BadRequest, Refusal, RequestTimeout, TooLarge, envelope
+from accounts.asgi import Receive, Scope, Send, send_refusal
+from accounts.ids import bind_request_id, new_id
+from accounts.refusals import BadRequest, Refusal, RequestTimeout, TooLarge, Unavailable, envelope
 from upstream import fast_json, parent
 
 PARENT_CHECKED_EVERY_S = 0.5
@@ -39,8 +40,14 @@ NOT_HTTP = BadRequest(
 )
 HEAD_TOO_LARGE = TooLarge(f"The request's address and headers are larger than {HEAD_BYTES >> 10} KiB.")
 HEAD_TOO_SLOW = RequestTimeout(f"The request's address and headers did not come within {HEAD_WITHIN_S} s.")
+FULL = Unavailable(
+    "The server has as many connections open as it takes. Try again in a few seconds.",
+    headers={"Connection": "close", "Retry-After": "3"},
+)
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
+logger = logging.getLogger("emma18_site.web")
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def main() -> None:
@@ -65,7 +72,6 @@ def main() -> None:
         server_header=False,
         proxy_headers=False,  # what a proxy says is Django's to believe or not
         backlog=2048,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEPT_S,
         timeout_graceful_shutdown=FINISH_WITHIN_S,
     )
@@ -138,6 +144,7 @@ class Connection(HttpToolsProtocol):
         self._is_in_head = False
         self._head_bytes = 0
         self._await_no_head()
+        self.app = self.config.loaded_app if len(self.connections) <= MOST_CONNECTIONS else _full
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -155,15 +162,20 @@ class Connection(HttpToolsProtocol):
             self._alarm = None
 
     def _give_up(self) -> None:
-        if self._head_bytes:
+        if self._is_answering():  # and the next request has begun meanwhile
+            self._await_head()
+        elif self._head_bytes:
             self._refuse(HEAD_TOO_SLOW)
         else:  # a browser may have opened it in advance, and would take an answer for that of its next request
             self.transport.close()
 
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _refuse(self, refusal: Refusal) -> None:
         if self.transport.is_closing():
             return
-        if self.cycle and not self.cycle.response_complete:  # another answer is under way, which this would fall into
+        if self._is_answering():  # this would fall into the middle of it
             self.transport.close()
             return
         request_id = new_id("req")
@@ -177,6 +189,11 @@ class Connection(HttpToolsProtocol):
         )
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + content)
         self.transport.close()
+
+
+async def _full(scope: Scope, receive: Receive, send: Send) -> None:
+    logger.warning("server full", extra={"connections": MOST_CONNECTIONS})
+    await send_refusal(send, FULL, request_id=bind_request_id())
 
 
 def _leave_when_orphaned(starter: int) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.server import RunningServer, installation
+from tests.site.hasty_web import MOST_CONNECTIONS
 
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HALF = b"GET /healthz HTTP/1.1\r\nHost: 127."
@@ -100,6 +101,34 @@ def test_many_who_keep_the_server_waiting_keep_nobody_else(server):
             connection.sendall(WHOLE)
 
             assert b" 200 " in answer(connection)
+
+
+def test_one_connection_too_many_is_told_when_to_come_back(server):
+    with ExitStack() as open_:
+        for _ in range(MOST_CONNECTIONS):
+            kept = open_.enter_context(connected(server))
+            kept.sendall(WHOLE)
+            assert b" 200 " in answer(kept)
+
+        with connected(server) as connection:
+            connection.sendall(WHOLE)
+            head, _, body = answer(connection).partition(b"\r\n\r\n")
+        assert b" 503 " in head and b"retry-after: 3" in head.lower() and b"x-request-id" in head.lower()
+        assert json.loads(body)["error"]["code"] == "unavailable" and "few seconds" in json.loads(body)["detail"]
+        assert "server full" in server.log
+
+    with connected(server) as connection:
+        connection.sendall(WHOLE)
+        assert b" 200 " in answer(connection)
+
+
+def test_half_a_next_request_takes_nothing_from_the_answer_under_way(server):
+    with connected(server) as connection:
+        connection.sendall(WHOLE.replace(b"/healthz", b"/healthz?slowly") + HALF)
+        assert b" 200 " in answer(connection)
+
+        connection.sendall(WHOLE[len(HALF) :])
+        assert b" 200 " in answer(connection)
 
 
 @pytest.mark.parametrize("wish", [b"h2c", b"websocket"])
