@@ -84,7 +84,8 @@ def listed_price(model: ListedModel, *, provider_name: str, as_of: date) -> Toke
     if model.prompt_price is None or model.completion_price is None:
         return None
     prompt, completion = (_whole_pico(Decimal(price)) for price in (model.prompt_price, model.completion_price))
-    return TokenPrice(prompt, completion, None, f"listed by {provider_name}", as_of)
+    cached = None if model.cached_price is None else _whole_pico(Decimal(model.cached_price))
+    return TokenPrice(prompt, completion, cached, f"listed by {provider_name}", as_of)
 
 
 def known_price(model_id: str) -> TokenPrice | None:
@@ -99,8 +100,11 @@ def known_price(model_id: str) -> TokenPrice | None:
 def fresh_price(offer: Offer, listed: ListedModel | None, *, provider: Provider, today: date) -> TokenPrice | None:
     """What an offer costs by its provider's list, or else by the catalog; None where that is no news.
 
-    A price an admin entered stays, and so does one the provider no longer lists.
+    A price an admin entered stays, and so does one the provider no longer lists. Where requests cost something beside
+    their tokens, only an admin can say what that comes to a token.
     """
+    if listed and listed.asks_more:
+        return None
     fresh = listed_price(listed, provider_name=provider.name, as_of=today) if listed else None
     if fresh is None and (offer.price is None or offer.price.source.startswith(FROM_CATALOG)):
         fresh = known_price(offer.model.model_id)

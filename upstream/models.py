@@ -28,7 +28,8 @@ OUTPUT_KEYS = ("max_output_tokens", "max_completion_tokens", "max_output_length"
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """One model as the provider lists it. Prices are USD a token, as the text the provider gave."""
+    """One model as the provider lists it. Prices are USD a token, as the text the provider gave; `asks_more` where
+    requests have a price of their own beside it."""
 
     id: str
     name: str
@@ -37,6 +38,8 @@ class ListedModel:
     prompt_price: str | None = None
     completion_price: str | None = None
     output_cap: int | None = None
+    cached_price: str | None = None
+    asks_more: bool = False
 
 
 async def list_models(endpoint: Endpoint, *, request_id: str, limits: Limits = LIMITS) -> list[ListedModel]:
@@ -108,6 +111,8 @@ def _model(item: dict[str, Any]) -> ListedModel | None:
         output_cap=_first_count(top if isinstance(top := item.get("top_provider"), dict) else item, OUTPUT_KEYS),
         prompt_price=_price(pricing.get("prompt")),
         completion_price=_price(pricing.get("completion")),
+        cached_price=_price(pricing.get("input_cache_read")),
+        asks_more=Decimal(_price(pricing.get("request")) or 0) > 0,
     )
 
 

@@ -26,6 +26,11 @@ async def test_models_are_listed_with_prices_as_given(endpoint):
         ({"context_length": "many", "pricing": "free"}, {"context_length": None}),
         ({"context_length": True, "pricing": {"prompt": -1, "completion": "-1"}}, {"prompt_price": None}),
         ({"pricing": {"prompt": 1.5e-7, "completion": "NaN"}}, {"prompt_price": "0.00000015"}),
+        (
+            {"pricing": {"prompt": "0.1", "input_cache_read": "0.01", "request": "0"}},
+            {"cached_price": "0.01", "asks_more": False},
+        ),
+        ({"pricing": {"input_cache_read": -1, "request": "0.005"}}, {"cached_price": None, "asks_more": True}),
         ({"name": 7, "description": None}, {"name": "bare", "description": ""}),
         ({"name": "two\nlines\x1b"}, {"name": "two lines"}),
     ],
