@@ -165,14 +165,15 @@ async def failed(health: Health, harm: Harm) -> None:
     await _write_down([note])
 
 
-async def answered(health: Health) -> None:
-    """The first byte of an answer came: that says all of a key, and of an offer unless it may still break off."""
+def answered(health: Health) -> Awaitable[None] | None:
+    """The first byte of an answer came: that says all of a key, and of an offer unless it may still break off. What is
+    left to do, if anything."""
     notes = []
     if health.key.cause:
         notes.append(Note(ProviderHealth, health.provider_id, seen_until=health.key.until))
     if health.offer.cause and health.offer.cause != Cause.FAILING:
         notes.append(Note(OfferHealth, health.offer_id, seen_until=health.offer.until))
-    await _write_down(notes)
+    return _write_down(notes) if notes else None
 
 
 def finished(health: Health) -> Awaitable[None] | None:

@@ -20,13 +20,20 @@ TOKENS_AN_IMAGE = 6_000
 DEFAULT_OUTPUT_CAP = 16_384
 LEAST_OUTPUT_CAP = 256
 BYTES_A_TOKEN = 4  # of text in most languages, where a provider does not count for us
+FEWEST_BYTES_A_TOKEN = 2  # of what people write, in any
 MOST_TOKENS = 2**31 - 1  # that a column holds
 
 # Parameters under which providers ask another price, and the values under which they do not.
 _PRICED_PARAMETERS: dict[str, tuple[object, ...]] = {
     "service_tier": (None, "auto", "default", "standard"),
+    "speed": (None, "standard"),
+    "modalities": (None, ["text"]),
     "web_search_options": (None,),
+    "search_parameters": (None, {"mode": "off"}),
+    "enable_search": (None, False),
+    "plugins": (None, []),
 }
+_TOOLS_OF_THE_CALLER = ("function", "custom")  # all others the provider runs itself, at a price
 
 
 @dataclass(slots=True)
@@ -41,10 +48,12 @@ class Bound:
 
 
 def prompt_bound(request: ChatRequest) -> int:
-    """Tokens that the prompt has at most."""
-    return (
-        request.text_bytes + TOKENS_A_MESSAGE * request.messages + TOKENS_A_REQUEST + TOKENS_AN_IMAGE * request.images
-    )
+    """Tokens that the prompt has at most, apart from what it refers to."""
+    return request.text_bytes + _around_text(request)
+
+
+def _around_text(request: ChatRequest) -> int:
+    return TOKENS_A_MESSAGE * request.messages + TOKENS_A_REQUEST + TOKENS_AN_IMAGE * request.images
 
 
 def prompt_estimate(request: ChatRequest) -> int:
@@ -55,23 +64,49 @@ def prompt_estimate(request: ChatRequest) -> int:
 def bound(
     request: ChatRequest, prices: list[TokenPrice | None], *, context: int | None, model_cap: int | None
 ) -> Bound:
-    """Over all the prices at which it may be served. Raises BadRequest for a parameter that has a price of its own."""
+    """Over all the prices at which it may be served. Raises BadRequest for what has a price of its own."""
     priced = [price for price in prices if price and (price.prompt_picousd or price.completion_picousd)]
     prompt = prompt_bound(request)
     if not priced:
         return Bound(0, None, prompt, None)
+    _refuse_what_costs_otherwise(request)
+    if request.references:  # each may be as long as the model can read
+        if context is None:
+            raise BadRequest(
+                "A message refers to a file or a video by its address or id. What that can cost is unknown for this "
+                "model, as nobody knows how much it reads. Send the data in the request itself.",
+                param="messages",
+            )
+        prompt = max(prompt, context)
+    cap = request.output_cap
+    if cap is not None:
+        return Bound(_most(request, priced, prompt, capped(cap, model_cap, context)), None, prompt, None)
+    room = max(LEAST_OUTPUT_CAP, context - _prompt_at_most(request)) if context else DEFAULT_OUTPUT_CAP
+    cap = capped(min(DEFAULT_OUTPUT_CAP, room), model_cap, context)
+    least = min(LEAST_OUTPUT_CAP, cap)
+    return Bound(_most(request, priced, prompt, cap), _most(request, priced, prompt, least), prompt, cap)
+
+
+def _refuse_what_costs_otherwise(request: ChatRequest) -> None:
     for name, free_values in _PRICED_PARAMETERS.items():
         if request.body.get(name) not in free_values:
             raise BadRequest(
                 f"'{name}' changes what a provider asks, and no price is known for it here. Leave it out.", param=name
             )
-    cap = request.output_cap
-    if cap is not None:
-        return Bound(_most(request, priced, prompt, _capped(cap, model_cap, context)), None, prompt, None)
-    room = max(LEAST_OUTPUT_CAP, context - prompt) if context else DEFAULT_OUTPUT_CAP
-    cap = _capped(min(DEFAULT_OUTPUT_CAP, room), model_cap, context)
-    least = min(LEAST_OUTPUT_CAP, cap)
-    return Bound(_most(request, priced, prompt, cap), _most(request, priced, prompt, least), prompt, cap)
+    tools = request.body.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind is not None and kind not in _TOOLS_OF_THE_CALLER:
+            raise BadRequest(
+                f"'tools[{index}]' is run by the provider, and no price is known for that here. Leave it out, or offer "
+                "a function of your own.",
+                param=f"tools[{index}]",
+            )
+
+
+def _prompt_at_most(request: ChatRequest) -> int:
+    """Tokens of a prompt as people write them: by the bound for any bytes a long one would leave no room to reply."""
+    return -(-request.text_bytes // FEWEST_BYTES_A_TOKEN) + _around_text(request)
 
 
 def dearest(bounds: list[Bound]) -> Bound:
@@ -89,7 +124,7 @@ def dearest(bounds: list[Bound]) -> Bound:
     )
 
 
-def _capped(cap: int, *limits: int | None) -> int:
+def capped(cap: int, *limits: int | None) -> int:
     """No model writes more than it can, whatever it is allowed."""
     return min([cap, *(limit for limit in limits if limit)])
 
@@ -137,9 +172,16 @@ def reported(usage: object) -> Tokens | None:
     prompt, completion = _figure(usage.get("prompt_tokens")), _figure(usage.get("completion_tokens"))
     if prompt is None or completion is None:
         return None
-    details = usage.get("prompt_tokens_details")
-    cached = _figure(details.get("cached_tokens")) if isinstance(details, dict) else None
-    return Tokens(prompt, completion, min(cached or 0, prompt))
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
+    if usage.get("total_tokens") == prompt + completion + reasoning:  # some count it apart, others within completion
+        completion = min(completion + reasoning, MOST_TOKENS)
+    return Tokens(prompt, completion, min(cached, prompt))
+
+
+def _detail(usage: dict[str, Any], details: str, name: str) -> int:
+    found = usage.get(details)
+    return _figure(found.get(name)) or 0 if isinstance(found, dict) else 0
 
 
 def _figure(value: Any) -> int | None:
@@ -177,8 +219,12 @@ def output_bytes(choices: list[Any], part: str) -> int:
 
 
 def _text_bytes(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode(errors="replace"))
-    if isinstance(value, dict):
-        return sum(_text_bytes(each) for each in value.values())
-    return sum(_text_bytes(each) for each in value) if isinstance(value, list) else 0
+    """Of all text in a value, however deep a provider nests it."""
+    size, within = 0, [value]
+    while within:
+        each = within.pop()
+        if isinstance(each, str):
+            size += len(each) if each.isascii() else len(each.encode(errors="replace"))
+        elif isinstance(each, dict | list):
+            within.extend(each.values() if isinstance(each, dict) else each)
+    return size

@@ -31,7 +31,7 @@ from chat import charging, failures
 from chat.charging import Bound
 from chat.fallback import Turns, Way
 from chat.records import CLIENT_GONE, Outcome, Record
-from chat.requests import ChatRequest
+from chat.requests import OUTPUT_CAPS, ChatRequest
 from upstream import chat
 from upstream.errors import Interrupted, Refused, UpstreamError
 
@@ -107,6 +107,7 @@ def _way(candidate: Candidate, *, asked_as: str) -> Way:
         upstream_id=offer.upstream_id,
         endpoint=vault.endpoint(offer.provider, offer.upstream_id),
         price=candidate.price,
+        output_limits=(offer.model.output_cap, offer.model.context_length),
         health=candidate.health,
     )
 
@@ -169,7 +170,8 @@ class Admission:
     def __init__(self, plan: Plan, held: Held) -> None:
         self.request = plan.request
         self.deprecation = plan.deprecation
-        self.max_tokens = charging.affordable_cap(plan.request, plan.prices, plan.bound, held.amount_nanousd)
+        self._chosen_cap = charging.affordable_cap(plan.request, plan.prices, plan.bound, held.amount_nanousd)
+        self._lowered_cap: int | None = None
         self._ways = plan.ways
         self._record = Record(plan.caller, plan.request, plan.ways[0], held)
 
@@ -177,6 +179,11 @@ class Admission:
     def provider_name(self) -> str:
         """Who answered, or was asked last."""
         return self._record.provider_name
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The cap on the output that was sent where it is not the caller's own."""
+        return self._chosen_cap or self._lowered_cap
 
     @property
     def attempts(self) -> int:
@@ -193,10 +200,12 @@ class Admission:
         """The whole reply as the provider gave it, under our id of the model that answered."""
         record = self._record
         reply, record.upstream_request_id = await self._first_answer(chat.complete, self.request.body)
-        reply.pop("error", None)  # null, or it would have been raised
-        reply["model"] = record.asked_as
-        record.output_bytes = charging.output_bytes(reply["choices"], "message")
-        await record.end(Outcome.DONE, usage=reply.get("usage"))
+        try:
+            reply.pop("error", None)  # null, or it would have been raised
+            reply["model"] = record.asked_as
+            record.output_bytes = charging.output_bytes(reply["choices"], "message")
+        finally:  # it is paid for, whatever there is in it
+            await record.end(Outcome.DONE, usage=reply.get("usage"))
         return reply
 
     async def _first_answer[R](self, ask: Callable[..., Awaitable[R]], body: dict[str, Any]) -> R:
@@ -211,6 +220,9 @@ class Admission:
                     continue
                 try:
                     answer = await ask(way.endpoint, self._body_for(way, body), request_id=record.request_id)
+                except asyncio.CancelledError:
+                    record.note_left()
+                    raise
                 except UpstreamError as error:
                     failure = failures.judge(error, provider=way.provider.name, model=way.asked_as)
                     record.note_failure(error, failure)
@@ -220,11 +232,9 @@ class Admission:
                     if failure.is_for_admins:
                         await _tell_admins(way.provider, str(error))
                     await turns.failed(way, error, failure)
-                else:
-                    await turns.answered(way)
-                    if way.provider.last_error:
-                        with suppress(Unavailable):  # an answer is not lost for a note about it
-                            await in_database(vault.note_success, way.provider)
+                else:  # nothing is waited for any more: who leaves now must have something to close
+                    turns.answered()
+                    record.answered()
                     return answer
         except BaseException:  # a cancelled request too must not keep its hold
             try:
@@ -237,8 +247,15 @@ class Admission:
         raise refusal
 
     def _body_for(self, way: Way, body: dict[str, Any]) -> dict[str, Any]:
-        cap = {_cap_name(way.endpoint.base_url): self.max_tokens} if self.max_tokens else {}
-        return {**body, **cap, "model": way.upstream_id}
+        caps: dict[str, int] = {}
+        if self._chosen_cap:
+            caps = {_cap_name(way.endpoint.base_url): self._chosen_cap}
+        elif way.price and (asked := self.request.output_cap):
+            # What this model was believed to write at most is what was held for. Another offer may let it write more.
+            most = charging.capped(asked, *way.output_limits)
+            caps = {name: most for name in OUTPUT_CAPS if (body.get(name) or 0) > most}
+            self._lowered_cap = most if caps else None
+        return {**body, **caps, "model": way.upstream_id}
 
 
 @lru_cache(maxsize=512)
@@ -288,10 +305,10 @@ class Completion:
             except Interrupted as error:
                 interruption = failures.interruption(error, provider=self.provider_name)
                 harm = failures.harm(error, Cause.FAILING)
-                await self._record.end(Outcome.INTERRUPTED, refusal=interruption, harm=harm)
+                await self._record.end(Outcome.INTERRUPTED, usage=self.usage, refusal=interruption, harm=harm)
                 raise interruption from None
             usage = chunk.pop("usage", None)
-            if isinstance(usage, dict):
+            if isinstance(usage, dict) and (self.usage is None or charging.reported(usage)):
                 self.usage, self._usage_chunk = usage, chunk
             if choices := chunk.get("choices"):
                 self._begin_choices(choices)
@@ -305,16 +322,18 @@ class Completion:
         try:
             await self._stream.aclose()
         finally:
-            await self._record.end(Outcome.STOPPED)
+            await self._record.end(Outcome.STOPPED, usage=self.usage)
 
     def _begin_choices(self, choices: list[dict[str, Any]]) -> None:
-        """Let the first delta of each choice have the role and content that clients build a message on."""
+        """Let each choice have its index, and its first delta the role and content that clients build a message on."""
         for choice in choices:
-            index = choice.get("index")
+            if (index := choice.get("index")) is None:
+                index = choice["index"] = 0
             if type(index) is int and index not in self._begun_choices:
                 self._begun_choices.add(index)
                 if isinstance(delta := choice.get("delta"), dict):
-                    choice["delta"] = {"role": "assistant", "content": "", **delta}
+                    role = delta.get("role") or "assistant"
+                    choice["delta"] = {"content": "", **delta, "role": role}
 
     async def _usage_at_the_end(self) -> dict[str, Any]:
         await self._record.end(Outcome.DONE, usage=self.usage)

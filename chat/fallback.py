@@ -23,7 +23,8 @@ from upstream.errors import UpstreamError
 @dataclass(frozen=True, slots=True)
 class Way:
     """One offer that may be tried: the provider, the model's own id, the name that the caller has for it and the id
-    there, where to call with which key, its price, and how it was when it was read."""
+    there, where to call with which key, its price, how much the model writes at most as far as that is known, and how
+    the offer was when it was read."""
 
     provider: Provider
     model_id: str
@@ -31,6 +32,7 @@ class Way:
     upstream_id: str
     endpoint: Endpoint
     price: TokenPrice | None
+    output_limits: tuple[int | None, ...]  # tokens
     health: Health
 
 
@@ -120,9 +122,9 @@ class Turns:
         else:
             await self.release()
 
-    async def answered(self, way: Way) -> None:
+    def answered(self) -> None:
+        """There is nothing left to release: what the answer says of the way is for the caller to note."""
         self._probed = None
-        await routing.answered(way.health)
 
     def refusal(self) -> Refusal:
         """What the caller hears when all failed: the last's reason if any was asked, else that of the soonest to

@@ -7,8 +7,11 @@ import logging
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
+from accounts import vault
+from accounts.asgi import in_database
 from accounts.batches import group_commit
 from accounts.callers import Caller
 from accounts.models import Attempt, Hold, Receipt
@@ -57,6 +60,7 @@ class Record:
         self._began_at = self._ended_at = time.perf_counter()
         self._is_ending = self._is_over = False
         self._waiting: list[asyncio.Future[None]] = []  # for it to be over
+        self._learning: list[Awaitable[None]] = []  # which it is not over before
         _leases.add(self)
 
     async def turn_to(self, way: Way) -> Refusal | None:
@@ -77,6 +81,16 @@ class Record:
         code = failure.refusal.code
         self._calls.append(Call(self._way.provider, code[:40]))
         logger.warning("provider failed", extra=self._what() | {"kind": type(error).__name__, "code": code})
+
+    def note_left(self) -> None:
+        """The caller left while a provider was asked, which may have begun to work on it."""
+        self._calls.append(Call(self._way.provider, Outcome.STOPPED.value))
+
+    def answered(self) -> None:
+        """The first byte of an answer came. What that says of its provider is written down beside it."""
+        way = self._way
+        if way.provider.last_error or way.health.key.cause or way.health.offer.cause:
+            self._learning.append(asyncio.create_task(_learn_of_answer(way)))
 
     def deliver(self, output_bytes: int) -> None:
         """Count a part of a stream that goes out. Soon after the first, a process that dies leaves something to
@@ -116,10 +130,9 @@ class Record:
             await over
 
     def _closing(self, outcome: Outcome, usage: object, refusal: Refusal | None, is_delivered: bool) -> Close:
-        counted = charging.reported(usage)
-        tokens = counted or charging.delivered(self._request, self.output_bytes) if is_delivered else None
+        tokens, is_reported = self._due(outcome, usage) if is_delivered else (None, False)
         if tokens:
-            self._calls.append(self._answered(outcome, tokens, is_reported=counted is not None))
+            self._calls.append(self._answered(outcome, tokens, is_reported=is_reported))
         self._ended_at = time.perf_counter()
         return Close(
             self._held,
@@ -137,6 +150,16 @@ class Record:
                 refusal=refusal_facts(refusal) if refusal else None,
             ),
         )
+
+    def _due(self, outcome: Outcome, usage: object) -> tuple[Tokens, bool]:
+        """The tokens to charge, and whether the provider counted them. Of a stream that was not read to its end more
+        may have come since it counted."""
+        counted, came = charging.reported(usage), charging.delivered(self._request, self.output_bytes)
+        if counted is None:
+            return came, False
+        if outcome is Outcome.DONE or came.completion <= counted.completion:
+            return counted, True
+        return replace(counted, completion=came.completion), False
 
     def _answered(self, outcome: Outcome, tokens: Tokens, *, is_reported: bool) -> Call:
         return Call(
@@ -157,20 +180,20 @@ class Record:
             _keep_task(asyncio.create_task(_settle_later(closing)))
         elif isinstance(outcome, Exception):  # the caller has the answer; the reaper closes what is left open
             logger.error("settlement failed", exc_info=outcome, extra={"request_id": self.request_id})
-        learning: Awaitable[None] | None = None
         if harm:
-            learning = routing.failed(self._way.health, harm)
-        elif closing.state == Hold.State.SETTLED:
-            learning = routing.finished(self._way.health)
-        if learning:
-            _keep_task(asyncio.create_task(self._over_when(learning)))
+            self._learning.append(routing.failed(self._way.health, harm))
+        elif closing.state == Hold.State.SETTLED and (finished := routing.finished(self._way.health)):
+            self._learning.append(finished)
+        if self._learning:
+            _keep_task(asyncio.create_task(self._over_when_learned()))
         else:
             self._over()
         asyncio.get_running_loop().call_soon(self._log, closing.ending)  # whoever waits for the answer has it first
 
-    async def _over_when(self, learned: Awaitable[None]) -> None:
+    async def _over_when_learned(self) -> None:
         try:
-            await learned
+            for learning in self._learning:
+                await learning
         finally:
             self._over()
 
@@ -216,6 +239,14 @@ def _status(outcome: Outcome, refusal: Refusal | None, is_delivered: bool) -> in
     if is_delivered:
         return 200
     return refusal.status if refusal else CLIENT_GONE
+
+
+async def _learn_of_answer(way: Way) -> None:
+    if learned := routing.answered(way.health):
+        await learned
+    if way.provider.last_error:
+        with suppress(Unavailable):
+            await in_database(vault.note_success, way.provider)
 
 
 _background: set[asyncio.Task[None]] = set()

@@ -4,6 +4,7 @@ Checks only what the API documents define, and passes everything else on as it c
 work on the day it appears. Knows no model, no provider, no caller.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,9 @@ awsrolename awssecretaccesskey awssessiontoken awswebidentitytoken vertexcredent
 _NOT_FOR_CALLERS = frozenset((_DESTINATIONS + _CREDENTIALS).split())
 
 
+# Parts of a message whose length shows only where their data is in the request.
+_BY_REFERENCE = ("file", "file_url", "video_url", "audio_url", "document_url", "source")
+
 # What nearly every request consists of needs no closer look.
 _PLAIN = frozenset(("model", "messages", "stream", "stream_options", "temperature", "top_p", *OUTPUT_CAPS))
 
@@ -39,8 +43,8 @@ class ChatRequest:
     `stream_options` and a cap on the output change on the way. `include_usage` says whether a stream's caller asked for
     the usage chunk. `fallbacks` are the models to go on to, in order, where `model` cannot be had.
 
-    What its price depends on: `text_bytes` of everything a model may read, images apart; `output_cap` as the caller set
-    it, in tokens a choice.
+    What its price depends on: `text_bytes` of everything a model may read, images apart; `references` to files and
+    videos that are elsewhere, which may be of any length; `output_cap` as the caller set it, in tokens a choice.
     """
 
     model: str
@@ -51,6 +55,7 @@ class ChatRequest:
     images: int
     choices: int
     output_cap: int | None
+    references: int = 0
     fallbacks: tuple[str, ...] = ()
 
     @property
@@ -85,6 +90,7 @@ def parse(raw: bytes) -> ChatRequest:
         images=images,
         choices=max(body.get("n") or 1, body.get("best_of") or 1),
         output_cap=max(body.get("max_tokens") or 0, body.get("max_completion_tokens") or 0) or None,
+        references=_references(body["messages"]),
         fallbacks=tuple(fallbacks),
     )
 
@@ -133,17 +139,34 @@ def _check_messages(messages: object) -> None:
             )
 
 
+def _parts(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from (part for part in content if isinstance(part, dict))
+
+
+def _references(messages: list[dict[str, Any]]) -> int:
+    """How many parts name what they show, other than an image, by an address or an id in place of its data."""
+    shown = (part[kind] for part in _parts(messages) for kind in _BY_REFERENCE if part.get(kind) is not None)
+    return sum(not _is_data(each) for each in shown)
+
+
+def _is_data(shown: object) -> bool:
+    if isinstance(shown, dict):
+        shown = None if shown.get("file_id") else shown.get("file_data") or shown.get("data") or shown.get("url")
+    return isinstance(shown, str) and "://" not in shown[:16]
+
+
 def _images(messages: list[dict[str, Any]]) -> tuple[int, int]:
     """How many images the messages hold, and how long their addresses or data are."""
     count = size = 0
-    for message in messages:
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            image = part.get("image_url") if isinstance(part, dict) else None
-            if image is not None:
-                url = image.get("url") if isinstance(image, dict) else image
-                count += 1
-                size += len(url) if isinstance(url, str) else 0
+    for part in _parts(messages):
+        image = part.get("image_url")
+        if image is not None:
+            url = image.get("url") if isinstance(image, dict) else image
+            count += 1
+            size += len(url) if isinstance(url, str) else 0
     return count, size
 
 

@@ -41,7 +41,7 @@ class Behaviour:
 
     text: str = REPLY
     delay_s: float = 0.0  # before each piece of the text
-    usage: str = "asked"  # or "always", "never"
+    usage: str = "asked"  # or "always", "never", "each" with every chunk
     fault: str = ""
     after: int = 3
     message: str = "The provider would rather not."
@@ -75,6 +75,10 @@ def _with_null_error(frame: bytes) -> bytes:
     return frame if frame == DONE else frame.replace(b"data: {", b'data: {"error": null, ')
 
 
+def _without_index(frame: bytes) -> bytes:
+    return frame.replace(b'"index": 0, ', b"").replace(b'"role": "assistant"', b'"role": null')
+
+
 def _with_fields(frame: bytes) -> bytes:
     return b": processing\n\nretry: 100\n\nid: 7\nevent: message\n" + frame
 
@@ -98,6 +102,7 @@ STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "cut-mid-stream": lambda frames, b: [*frames[: b.after], CUT],
     "done-first": lambda frames, b: [DONE],
     "empty-stream": lambda frames, b: [],
+    "empty-usage-last": lambda frames, b: [*frames[:-1], _frame({"choices": [], "usage": {}}), DONE],
     "endless-line": lambda frames, b: [*frames[: b.after], b"data: ", ENDLESS],
     "endless-stream": lambda frames, b: [*frames[: b.after], ENDLESS],
     "error-first": lambda frames, b: [_frame(_error(b.message)), DONE],
@@ -114,6 +119,7 @@ STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "long-line": lambda frames, b: [*frames[: b.after], b"data: " + b"x" * (1 << 20) + b"\n\n", *frames[b.after :]],
     "no-blank-line-at-end": lambda frames, b: [*frames[:-1], frames[-1].rstrip()],
     "no-done": lambda frames, b: _without(frames, DONE),
+    "no-index": lambda frames, b: [_without_index(frame) for frame in frames],
     "no-end": lambda frames, b: _without(frames, DONE, FINISH, USAGE),
     "no-finish": lambda frames, b: _without(frames, FINISH, USAGE),
     "ping": lambda frames, b: [PING + frame for frame in frames],
@@ -288,9 +294,11 @@ def _steps(behaviour: Behaviour, body: dict[str, Any]) -> list[Step]:
 
 
 def _chunks(behaviour: Behaviour, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    each = {"usage": _usage(behaviour, body)} if behaviour.usage == "each" else {}
+
     def chunk(choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"],
-                "choices": choices}  # fmt: skip
+                "choices": choices, **each}  # fmt: skip
 
     def delta(index: int, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return chunk([{"index": index, "delta": delta, "finish_reason": finish_reason}])

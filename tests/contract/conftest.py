@@ -61,6 +61,9 @@ def provider() -> Iterator[Provider]:
         for name in [*sorted(FAULTS), *OWN_MODELS]:
             provider.models.append({**SMALL_MODEL, "id": name, "name": name})
         provider.models.append({"id": "unpriced"})
+        price = SMALL_MODEL["pricing"]
+        provider.models.append({"id": "remembers", "pricing": {**price, "input_cache_read": "0.00000001"}})
+        provider.models.append({"id": "by-the-request", "pricing": {**price, "request": "0.01"}})
         yield provider
 
 

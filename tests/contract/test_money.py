@@ -131,6 +131,11 @@ def test_a_callers_own_cap_is_passed_on_as_it_came(http, provider, name):
         *(("n", value) for value in (0, -1, True, 129, "2")),
         ("service_tier", "priority"),
         ("web_search_options", {}),
+        ("search_parameters", {"mode": "on"}),
+        ("enable_search", True),
+        ("plugins", [{"id": "web"}]),
+        ("modalities", ["text", "audio"]),
+        ("speed", "fast"),
     ],
 )
 def test_a_number_that_cannot_be_priced_is_refused_at_its_name(http, provider, name, value):

@@ -32,6 +32,13 @@ def text_of(stream) -> str:
     return "".join(chunk.choices[0].delta.content or "" for chunk in stream)
 
 
+def test_a_provider_that_leaves_out_indexes_and_roles_breaks_no_helper(client):
+    with client.chat.completions.stream(model="no-index", messages=MESSAGES) as stream:
+        message = stream.get_final_completion().choices[0].message
+
+    assert (message.role, message.content) == ("assistant", REPLY)
+
+
 def test_plain(client):
     reply = client.chat.completions.create(**ASK)
 
