@@ -5,7 +5,7 @@ it is charged; knows amounts, never how they were worked out. Only `ledger.py` o
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts import budgets, rates, receipts
 from accounts.budgets import Counter
+from accounts.callers import Caller
 from accounts.models import Entry, Hold, User
 from accounts.models.money import MOST_NANOUSD
 from accounts.operations import Call, Close, Ending, Held, HoldName, Keep, Refuse, Renew, RequestFacts, Switch
@@ -121,8 +122,9 @@ class Books:
         counted = self._applying(held)
         if rate:
             rate.check(asked, now=self.now)
-        if not (asked.is_priced or caller.team.may_use_unpriced or all(c.hard_nanousd is None for c in counted)):
-            raise _unpriced(asked)
+        if asked.unpriced_id:
+            param = "model" if asked.unpriced_id == asked.model_id else "models"
+            _check_unpriced(caller, asked.unpriced_id, counted, param=param)
         left = min([purse.available, *(counter.left for counter in counted)])
         if asked.amount_nanousd > max(left, 0):
             if asked.least_nanousd is None or asked.least_nanousd > left:
@@ -170,18 +172,20 @@ class Books:
         return True
 
     def switch(self, asked: Switch) -> bool:
-        """False once the hold is closed. Raises PaymentRequired where a budget of the other model leaves too little."""
+        """False once the hold is closed. Raises PaymentRequired where a budget of the other model leaves too little, or
+        Forbidden where it has no price and a budget applies."""
         held = self._hold(asked.hold)
         if held.state != Hold.State.OPEN:
             return False
-        before, first_model = self._applying(held), held.model_id
-        held.model_id = asked.model_id
-        after = self._applying(held)
+        before = self._applying(held)
+        after = self._applying(replace(held, model_id=asked.model_id))
+        if not asked.is_priced:
+            _check_unpriced(asked.caller, asked.model_id, after, param="models")
         gained = [counter for counter in after if counter not in before]
         if any(counter.left < held.amount_nanousd for counter in gained):
-            held.model_id = first_model
             keep = Keep(asked.caller, held.request_id, held.amount_nanousd, asked.model_id)
             raise self._not_enough(keep, self.purses[held.wallet_id], gained)
+        held.model_id = asked.model_id
         for counter in before:
             counter.held_nanousd -= held.amount_nanousd
         for counter in after:
@@ -412,11 +416,17 @@ def _must(count: int, expected: int) -> None:
         raise LedgerBroken(f"{expected - count} of {expected} rows are not as they were read.")
 
 
-def _unpriced(asked: Keep) -> Forbidden:
-    return Forbidden(
-        f"Nobody has said what {asked.model_id} costs, so no budget can cover it. Ask "
-        f"{' or '.join(budgets.who_can_raise(asked.caller.team.pk)) or 'an admin'} to enter its price, or to let "
+def _check_unpriced(caller: Caller, model_id: str, counted: Iterable[Counter], *, param: str) -> None:
+    """Raises Forbidden for a model without a price where one of these budgets limits it, since it would count nothing
+    there. The budget of another model, which a request may leave for this one, does not."""
+    limiting = [each for each in counted if each.hard_nanousd is not None and each.model_id in ("", model_id)]
+    if caller.team.may_use_unpriced or not limiting:
+        return
+    raise Forbidden(
+        f"Nobody has said what {model_id} costs, so no budget can cover it. Ask "
+        f"{' or '.join(budgets.who_can_raise(caller.team.pk)) or 'an admin'} to enter its price, or to let "
         "models without a price pass.",
         code="model_unpriced",
-        param="model",
+        param=param,
+        facts={"model": model_id},
     )

@@ -27,9 +27,10 @@ class RequestFacts(TypedDict, total=False):
 class Keep:
     """Keep money for a request: the most it can be charged.
 
-    Where less is left than `amount_nanousd` but `least_nanousd` at least, what is left is kept. A request whose price
-    nobody knows is refused where a budget applies, unless the team lets it pass. `prompt_tokens` count against the
-    access key's rate. Without a lease the hold stays until somebody closes it.
+    Where less is left than `amount_nanousd` but `least_nanousd` at least, what is left is kept. `unpriced_id` is the
+    first of the models that may answer whose price nobody knows: the request is refused where a budget applies to that,
+    unless the team lets it pass. `prompt_tokens` count against the access key's rate. Without a lease the hold stays
+    until somebody closes it.
     """
 
     caller: Caller
@@ -37,7 +38,7 @@ class Keep:
     amount_nanousd: int
     model_id: str
     least_nanousd: int | None = None
-    is_priced: bool = True
+    unpriced_id: str = ""
     prompt_tokens: int = 0
     lease_s: float | None = LEASE_S
     request: RequestFacts = field(default_factory=lambda: RequestFacts())
@@ -101,11 +102,13 @@ class Renew:
 @dataclass(frozen=True, slots=True)
 class Switch:
     """Let a request's hold be for another model, whose budgets then have it in place of the first's. Gives False where
-    the hold is closed, and is refused, with nothing changed, where a budget of that model leaves too little."""
+    the hold is closed, and is refused, with nothing changed, where a budget of that model leaves too little, or where
+    nobody knows its price and a budget applies to it."""
 
     caller: Caller
     hold: HoldName
     model_id: str
+    is_priced: bool = True
 
 
 @dataclass(frozen=True, slots=True)

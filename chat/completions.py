@@ -137,7 +137,7 @@ async def admit(
             ready.bound.amount_nanousd,
             ready.model_id,
             least_nanousd=ready.bound.least_nanousd,
-            is_priced=None not in prices,
+            unpriced_id=next((way.model_id for way in ready.ways if way.price is None), ""),
             prompt_tokens=charging.prompt_estimate(request),
             request=RequestFacts(
                 door=door.value,
@@ -173,6 +173,7 @@ class Admission:
         self._chosen_cap = charging.affordable_cap(plan.request, plan.prices, plan.bound, held.amount_nanousd)
         self._lowered_cap: int | None = None
         self._ways = plan.ways
+        self._unpriced_ids = {way.model_id for way in plan.ways if way.price is None}
         self._record = Record(plan.caller, plan.request, plan.ways[0], held)
 
     @property
@@ -214,7 +215,7 @@ class Admission:
         turns = Turns(self._ways)
         try:
             while way := await turns.next():
-                if refusal := await record.turn_to(way):
+                if refusal := await record.turn_to(way, is_priced=way.model_id not in self._unpriced_ids):
                     turns.pass_over(way, refusal)
                     await turns.release()
                     continue

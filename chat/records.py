@@ -63,12 +63,13 @@ class Record:
         self._learning: list[Awaitable[None]] = []  # which it is not over before
         _leases.add(self)
 
-    async def turn_to(self, way: Way) -> Refusal | None:
+    async def turn_to(self, way: Way, *, is_priced: bool) -> Refusal | None:
         """The way that is tried from now on. What is held goes with it to another model, unless a budget of that model
-        leaves too little: then its refusal is returned, and nothing has changed."""
+        leaves too little or its price is not known, as `is_priced` says: then its refusal is returned, and nothing has
+        changed."""
         if way.model_id != self.model_id:
             try:
-                await group_commit.submit(Switch(self._caller, self._held, way.model_id))
+                await group_commit.submit(Switch(self._caller, self._held, way.model_id, is_priced))
             except Refusal as refusal:
                 return refusal
         self._way = way

@@ -227,7 +227,7 @@ def _headline(receipt: Receipt, rows: list[Row], *, is_ours: bool) -> str:
     if short is not None:
         return f"More than {short.note}"
     if receipt.code == "model_unpriced":
-        return f"Nobody has said what {receipt.model_id} costs"
+        return f"Nobody has said what {(receipt.refusal or {}).get('model', receipt.model_id)} costs"
     return {403: f"{receipt.user.name} may not do this", 429: "Too many requests"}.get(
         receipt.status, "There was not enough money"
     )

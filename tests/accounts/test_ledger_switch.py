@@ -6,7 +6,7 @@ from accounts import budgets, ledger
 from accounts.budgets import Subject
 from accounts.models import Budget, BudgetWindow
 from accounts.operations import Switch
-from accounts.refusals import PaymentRequired
+from accounts.refusals import Forbidden, PaymentRequired
 from tests.accounts.conftest import DOLLAR, costing
 
 
@@ -46,6 +46,25 @@ def test_a_model_whose_budget_leaves_too_little_is_refused_and_nothing_changes(a
     assert isinstance(refusal, PaymentRequired) and "qwen's budget a day" in refusal.detail
     assert (counted(llama), counted(qwen)) == ((DOLLAR, 0), (0, 0))
     assert ledger.settle(hold, calls=costing(DOLLAR)) == DOLLAR
+
+
+def test_a_model_without_a_price_is_refused_where_it_has_a_budget_unless_the_team_lets_it_pass(alice, held, limit):
+    llama, qwen = limit(5 * DOLLAR, "llama"), limit(5 * DOLLAR, "qwen")
+    hold = held()
+
+    [refusal] = ledger.apply([Switch(alice, hold, "qwen", is_priced=False)])
+
+    assert isinstance(refusal, Forbidden) and "what qwen costs" in refusal.detail
+    assert (counted(llama), counted(qwen)) == ((DOLLAR, 0), (0, 0))
+    alice.team.may_use_unpriced = True
+    assert ledger.apply([Switch(alice, hold, "qwen", is_priced=False)]) == [True]
+
+
+def test_a_model_without_a_price_and_a_budget_may_go_on_for_another(alice, held, limit):
+    llama = limit(5 * DOLLAR, "llama")
+
+    assert ledger.apply([Switch(alice, held(), "qwen", is_priced=False)]) == [True]
+    assert counted(llama) == (0, 0)
 
 
 def test_what_is_closed_stays_with_its_model(alice, held, wallet):

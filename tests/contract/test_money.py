@@ -217,6 +217,58 @@ def test_a_model_without_a_price_is_blocked_where_a_budget_applies(api, http):
     assert receipt(api, free.headers["x-request-id"])["price"] == {}
 
 
+MODEL_BUDGET = """
+from accounts import limits, people
+from accounts.models import Team, User
+alice = people.member(Team.objects.get(name="Northlight"), user=User.objects.get(name="alice"))
+print(limits.set_budget(alice, member_id=None, model_id={model!r}, window="day", hard_nanousd=10**9,
+                        soft_nanousd=None).pk)
+"""
+LIFT = """
+from accounts.models import Budget
+Budget.objects.get(pk={pk}).delete()
+"""
+
+
+@pytest.fixture
+def model_budget(api):
+    """Gives a model a budget of its own, for a test."""
+    set_here: list[int] = []
+    yield lambda model: set_here.append(int(api.server.run_python(MODEL_BUDGET.format(model=model))))
+    for pk in set_here:
+        api.server.run_python(LIFT.format(pk=pk))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_without_a_price_is_not_gone_on_to_where_its_own_budget_applies(http, model_budget, stream):
+    model_budget("unpriced")
+
+    direct = assert_refused(said(http, {}, "unpriced", stream=stream), 403, "model_unpriced")
+    refused = assert_refused(said(http, {}, "refuse-500", models=["unpriced"], stream=stream), 502)
+    answered = said(http, {}, "refuse-500", models=["unpriced", "verbatim"], stream=stream)
+
+    assert "what unpriced costs" in direct["detail"]
+    assert [(each["model"], each["code"], each["asked"]) for each in refused["error"]["attempts"]] == [
+        ("refuse-500", "provider_unavailable", True),
+        ("unpriced", "model_unpriced", False),
+    ]
+    assert answered.status_code == 200 and '"model":"verbatim"' in answered.text.replace(": ", ":")
+
+
+def test_a_refusal_for_a_missing_price_names_the_model_that_has_none(api, http):
+    refused = said(http, limited(api, "watchful", hard=10**9), "verbatim", models=["unpriced"])
+
+    body = assert_refused(refused, 403, "model_unpriced")
+    assert body["detail"].startswith("Nobody has said what unpriced costs")
+    assert (body["error"]["param"], body["error"]["model"]) == ("models", "unpriced")
+
+
+def test_the_budget_of_a_model_is_no_reason_against_another_without_a_price(http, model_budget):
+    model_budget("refuse-500")
+
+    assert said(http, {}, "refuse-500", models=["unpriced"]).json()["model"] == "unpriced"
+
+
 def test_requests_a_minute_are_counted_and_the_refusal_says_when_to_come_back(api, http):
     headers = limited(api, "slow", requests_per_minute=2)
 

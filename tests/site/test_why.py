@@ -181,11 +181,12 @@ def pace(name: str, limit: int) -> Limit:
 
 
 def test_a_model_that_may_not_be_called_says_who_can_change_it(bob):
-    refusal = Forbidden("Nobody has said what plain/small costs. Ask alice to enter its price.", code="model_unpriced")
+    sentence = "Nobody has said what fall/back costs. Ask alice to enter its price."
+    refusal = Forbidden(sentence, code="model_unpriced", facts={"model": "fall/back"})
 
     page = why(bob, request(bob, 0, refusal=refusal))
 
-    assert page.context["why"].headline == "Nobody has said what plain/small costs"
+    assert page.context["why"].headline == "Nobody has said what fall/back costs"
     assert "Ask alice to enter its price." in page.text
     assert page.context["form"] is None
 
