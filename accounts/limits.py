@@ -5,11 +5,11 @@ Who may decide what stands here; how a budget counts is known to `budgets.py`.
 
 from django.db import transaction
 
-from accounts import budgets, people
+from accounts import budgets, model_ids, people
 from accounts.budgets import Subject
 from accounts.callers import Caller
 from accounts.models import Budget, Membership, User
-from accounts.refusals import Forbidden, NotFound
+from accounts.refusals import BadRequest, Forbidden, NotFound
 
 Role = Membership.Role
 
@@ -24,7 +24,7 @@ def set_budget(
     hard_nanousd: int | None,
     soft_nanousd: int | None,
 ) -> Budget:
-    """Limit a member, else a model, else the whole team. Raises Forbidden, NotFound, BadRequest."""
+    """Limit a member, else a model by any of its names, else the whole team. Raises Forbidden, NotFound, BadRequest."""
     _check_admin(caller)
     member = None
     if member_id is not None:
@@ -35,11 +35,22 @@ def set_budget(
     return budgets.limit(
         caller.team,
         by=caller.user,
-        subject=Subject(member=member, model_id="" if member else model_id),
+        subject=Subject(member=member, model_id="" if member or not model_id else _meant_by(caller, model_id)),
         window=Budget.Window(window),
         hard_nanousd=hard_nanousd,
         soft_nanousd=soft_nanousd,
     )
+
+
+def _meant_by(caller: Caller, name: str) -> str:
+    """What its holds go by: a budget under another name would count nothing."""
+    model_id = model_ids.meant_by(caller.team, name)
+    if model_id is None:
+        raise BadRequest(
+            f"There is no model {name[:100]!r} in {caller.team.name}. Enter the id of one that is listed under Models.",
+            param="model_id",
+        )
+    return model_id
 
 
 @transaction.atomic

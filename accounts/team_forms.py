@@ -101,7 +101,7 @@ class BudgetForm(forms.Form):
         max_length=200,
         required=False,
         widget=forms.TextInput({"spellcheck": "false", "autocapitalize": "off"}),
-        help_text="Its id, such as deepseek/deepseek-chat.",
+        help_text="Its id, such as deepseek/deepseek-chat, or another name that it is called by.",
     )
     window = forms.ChoiceField(label="Each", choices=[], initial=Budget.Window.MONTH.value)
     hard = DollarsField(label="Limit", required=False, least=0)
@@ -119,7 +119,7 @@ class BudgetForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         answers = self.cleaned_data
         if answers.get("subject") == "model" and not answers.get("model_id"):
-            self.add_error("model_id", "Enter the id of the model, as callers name it.")
+            self.add_error("model_id", "Enter the id of the model, or another name that callers have for it.")
         if not self.errors and answers["hard"] is None and answers["soft"] is None:
             self.add_error("hard", "Enter a limit, an amount to warn at, or both.")
         if not self.errors and None not in (answers["hard"], answers["soft"]) and answers["soft"] > answers["hard"]:

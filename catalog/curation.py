@@ -128,12 +128,10 @@ def _row(caller: Caller, model_id: str) -> Model:
 
 
 def _id_of(caller: Caller, name: str) -> str:
-    for model_id in names.meanings(caller.team, name):
-        if caller.team.models.filter(model_id=model_id).exists() or (
-            (known := catalog().get(model_id)) and known.id == model_id
-        ):
-            return model_id
-    raise BadRequest(f"There is no model {name[:100]!r} to go to. Give the id of one.", param="replaced_by")
+    model_id = names.id_of(caller.team, name)
+    if model_id is None:
+        raise BadRequest(f"There is no model {name[:100]!r} to go to. Give the id of one.", param="replaced_by")
+    return model_id
 
 
 def _record(caller: Caller, action: str, subject: str, **facts: object) -> None:

@@ -25,6 +25,17 @@ def meanings(team: Team, name: str) -> Iterator[str]:
         yield from (other for other in (known.id, *known.aliases) if other not in (name, target))
 
 
+def id_of(team: Team, name: str) -> str | None:
+    """The id of the model that is called by a name; where none can be called, of one that the team or the catalog knows
+    by it, if there is one."""
+    ids = list(meanings(team, name))
+    for models in (team.models.callable_now(), team.models.all()):
+        found = set(models.filter(model_id__in=ids).values_list("model_id", flat=True))
+        if found:
+            return min(found, key=ids.index)
+    return next((known.id for each in ids if (known := catalog().get(each))), None)
+
+
 def may_exist(model_id: str) -> bool:
     """Whether it is worth asking: databases refuse some characters, and comparing takes time with an id's length."""
     return len(model_id) <= LONGEST_ID and model_id.isprintable()

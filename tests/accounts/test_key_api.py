@@ -74,15 +74,15 @@ def test_key_says_what_is_left_this_minute(limited, bob):
 
 def test_budgets_of_models_it_may_not_call_do_not_concern_a_key(limited, alice):
     row, secret = limited
-    for model_id in ("plain/small", "plain/large"):
+    for model_id in ("deepseek/deepseek-chat", "z-ai/glm-5.1"):
         limits.set_budget(
             alice, member_id=None, model_id=model_id, window="day", hard_nanousd=DOLLAR, soft_nanousd=None
         )
-    AccessKey.objects.update(allowed_models=["plain/small"])
+    AccessKey.objects.update(allowed_models=["deepseek/deepseek-chat"])
 
     listed = [limit["model"] for limit in ask(secret).json()["data"]["limits"]]
 
-    assert listed == [None, "plain/small"]
+    assert listed == [None, "deepseek/deepseek-chat"]
 
 
 def test_credits_add_up(limited, alice, bob):

@@ -57,13 +57,13 @@ def test_admins_see_everybodys_figures_and_members_their_own(alice, bob, budget)
 
 def test_a_budget_is_set_for_a_member_a_model_and_the_team(alice, bob, wallet):
     set_budget(alice, subject=str(bob.user.pk), hard="20.00", soft="15")
-    set_budget(alice, subject="model", model_id="llama", window="day", hard="3")
+    set_budget(alice, subject="model", model_id="GLM5.1", window="day", hard="3")
     set_budget(alice, window="total", hard="", soft="100")
 
     rows = Budget.objects.order_by("pk").values_list("user__name", "model_id", "window", "hard_nanousd", "soft_nanousd")
     assert list(rows) == [
         ("bob", "", "month", 20 * DOLLAR, 15 * DOLLAR),
-        (None, "llama", "day", 3 * DOLLAR, None),
+        (None, "z-ai/glm-5.1", "day", 3 * DOLLAR, None),
         (None, "", "total", None, 100 * DOLLAR),
     ]
 
@@ -78,6 +78,7 @@ def test_a_budget_is_set_for_a_member_a_model_and_the_team(alice, bob, wallet):
         ({"hard": "", "soft": ""}, "hard"),
         ({"hard": "5", "soft": "6"}, "soft"),
         ({"subject": "model", "model_id": " "}, "model_id"),
+        ({"subject": "model", "model_id": "llama"}, "model_id"),
         ({"subject": "99999"}, "subject"),
         ({"window": "year"}, "window"),
     ],

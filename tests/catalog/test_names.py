@@ -3,11 +3,12 @@
 import pytest
 
 from accounts import keys, vault
-from accounts.models import AuditEntry, Provider
+from accounts.models import AuditEntry, Budget, Provider
 from accounts.refusals import BadRequest, Conflict, Forbidden, NotFound
 from catalog import curation, offers, sync
 from catalog.models import Offer
 from tests.catalog.test_sync import listed
+from tests.conftest import signed_in
 
 
 @pytest.fixture
@@ -159,3 +160,55 @@ def test_key_for_some_models_lists_these_alone(alice, lab):
     assert [found.model.model_id for found in offers.callable_by(caller)] == ["z-ai/glm-5.1"]
     with pytest.raises(Forbidden):
         offers.callable_named(caller, "plain/small")
+
+
+# What a budget of a model goes by
+
+
+def budgeted(person, name: str) -> str:
+    """The model whose budget is set under that name on the Team page; else what is said at the field."""
+    typed = {"subject": "model", "model_id": name, "window": "month", "hard": "5", "soft": ""}
+    answer = signed_in(person).post("/team/budgets/", typed)
+    if answer.status_code == 422:
+        [sentence] = answer.context["budget_form"].errors["model_id"]
+        return str(sentence)
+    return Budget.objects.latest("pk").model_id
+
+
+@pytest.mark.parametrize("name", ["GLM5.1", "z-ai/glm-5.1", "zai-org/GLM-5.1", "team/writer"])
+def test_a_budget_is_kept_under_the_id_that_the_model_is_called_by(alice, lab, name):
+    sync.apply(lab, [listed("glm-5.1")])
+    curation.add_alias(alice, "z-ai/glm-5.1", "team/writer")
+
+    assert budgeted(alice, name) == asked(alice, name)[0][0] == "z-ai/glm-5.1"
+
+
+def test_a_budget_goes_by_the_one_of_two_models_that_answers_to_the_name(alice, lab):
+    sync.apply(lab, [listed("claude-sonnet-4-5-20250929"), listed("claude-sonnet-4-5")])
+
+    for name in ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"):
+        assert budgeted(alice, name) == asked(alice, name)[0][0]
+
+
+def test_a_model_that_cannot_be_called_now_may_have_a_budget(alice, lab):
+    sync.apply(lab, [listed("plain/small"), listed("plain/large")])
+    curation.hide(alice, "plain/small", is_hidden=True)
+    curation.set_offer(alice, provider_id=lab.public_id, model_id="plain/large", priority=5, is_on=False)
+
+    for name in ("plain/small", "plain/large", "moonshotai/kimi-k2.6"):
+        assert budgeted(alice, name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["bytedance/seedance-2.0", "doubao-seedance-2-0-260128", "dreamina-seedance-2-0-260128"]
+)
+def test_a_video_models_budget_goes_by_its_id_in_the_catalog(alice, name):
+    assert budgeted(alice, name) == "bytedance/seedance-2.0"
+
+
+@pytest.mark.parametrize("name", ["no-such-model-at-all", "x\x7fy", "team/writer"])
+def test_a_budget_for_no_model_is_refused_with_what_to_do(alice, charlie, lab, name):
+    curation.add_alias(charlie, "z-ai/glm-5.1", "team/writer")
+
+    assert f"There is no model {name!r} in Northlight. Enter the id of one" in budgeted(alice, name)
+    assert not Budget.objects.exists()

@@ -221,7 +221,7 @@ MODEL_BUDGET = """
 from accounts import limits, people
 from accounts.models import Team, User
 alice = people.member(Team.objects.get(name="Northlight"), user=User.objects.get(name="alice"))
-print(limits.set_budget(alice, member_id=None, model_id={model!r}, window="day", hard_nanousd=10**9,
+print(limits.set_budget(alice, member_id=None, model_id={model!r}, window="day", hard_nanousd={hard},
                         soft_nanousd=None).pk)
 """
 LIFT = """
@@ -234,7 +234,11 @@ Budget.objects.get(pk={pk}).delete()
 def model_budget(api):
     """Gives a model a budget of its own, for a test."""
     set_here: list[int] = []
-    yield lambda model: set_here.append(int(api.server.run_python(MODEL_BUDGET.format(model=model))))
+
+    def limit(model: str, hard: int = 10**9) -> None:
+        set_here.append(int(api.server.run_python(MODEL_BUDGET.format(model=model, hard=hard))))
+
+    yield limit
     for pk in set_here:
         api.server.run_python(LIFT.format(pk=pk))
 
@@ -253,6 +257,27 @@ def test_a_model_without_a_price_is_not_gone_on_to_where_its_own_budget_applies(
         ("unpriced", "model_unpriced", False),
     ]
     assert answered.status_code == 200 and '"model":"verbatim"' in answered.text.replace(": ", ":")
+
+
+ALIAS = """
+from accounts import people
+from accounts.models import Team, User
+from catalog import curation
+alice = people.member(Team.objects.get(name="Northlight"), user=User.objects.get(name="alice"))
+curation.{what}
+"""
+
+
+def test_a_budget_that_is_set_by_an_alias_counts_for_every_name_of_the_model(api, http, model_budget):
+    api.server.run_python(ALIAS.format(what="add_alias(alice, 'many', 'team/writer')"))
+    try:
+        model_budget("team/writer", hard=0)
+
+        for name in ("team/writer", "many"):
+            refused = assert_refused(said(http, {}, name), 402, "insufficient_credits")
+            assert refused["error"]["limits"][0]["name"] == "model many's budget a day"
+    finally:
+        api.server.run_python(ALIAS.format(what="remove_alias(alice, 'team/writer')"))
 
 
 def test_a_refusal_for_a_missing_price_names_the_model_that_has_none(api, http):
