@@ -90,8 +90,9 @@ class Books:
             self._counters = budgets.counters(
                 self.purses, who, since=min(since, self.now), now=self.now, opening=bool(keeps or switches)
             )
-        access_keys = [keep.caller.access_key for keep in keeps]
-        access_keys += [hold.access_key for hold in holds if isinstance(hold, Held)]
+        # Of an earlier request the key may have had other limits: those of whoever asks now come last, and count.
+        access_keys = [hold.access_key for hold in holds if isinstance(hold, Held)]
+        access_keys += [keep.caller.access_key for keep in keeps]
         self._rates = rates.load([key for key in access_keys if key], now=self.now)
 
     # Deciding

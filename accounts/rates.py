@@ -87,8 +87,10 @@ class Rate:
 
 
 def load(access_keys: Iterable[AccessKey], *, now: datetime) -> dict[int, Rate]:
-    """The rates of those keys that have limits, by key. No query without any."""
-    limited = {key.pk: key for key in access_keys if has_limits(key)}
+    """The rates of those keys that have limits, by key; of one that is named twice, as it is named last. No query
+    without any."""
+    latest = {key.pk: key for key in access_keys}
+    limited = {pk: key for pk, key in latest.items() if has_limits(key)}
     if not limited:
         return {}
     minute = now.replace(second=0, microsecond=0)
