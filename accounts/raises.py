@@ -65,17 +65,20 @@ def ask(
     now = lock_money([caller.team.pk])
     budget = _limiting(caller, budget_id) if budget_id is not None else None
     end = _checked_until(until, now=now) if budget else None
+    about = (budgets.describe(budget) if budget else credit_of(caller.team))[:200]
     fresh = {
         "budget": budget,
+        "about": about,
         "receipt_request_id": _own_receipt(caller, receipt_request_id),
         "amount_nanousd": money.checked(amount_nanousd),
         "until": end,
         "reason": _checked_text(reason, param="reason", needed="Say in a sentence what it is for."),
     }
-    about = (budgets.describe(budget) if budget else credit_of(caller.team))[:200]
-    mine = MoneyRequest.objects.filter(team=caller.team, user=caller.user, about=about, state=State.OPEN)
+    # By the budget itself: keys of one name have budgets that are called the same.
+    of_it = {"budget": budget, "until__isnull": budget is None}
+    mine = MoneyRequest.objects.filter(team=caller.team, user=caller.user, state=State.OPEN, **of_it)
     if not mine.update(**fresh):
-        MoneyRequest.objects.create(team=caller.team, user=caller.user, about=about, **fresh)
+        MoneyRequest.objects.create(team=caller.team, user=caller.user, **fresh)
     audit.record(
         caller.team.pk,
         actor=caller.user,

@@ -374,7 +374,10 @@ class MoneyRequest(models.Model):
                 name="money_request_is_open_until_answered",
             ),
             models.UniqueConstraint(
-                fields=["team", "user", "about"], condition=Q(state="open"), name="money_request_one_open_each"
+                fields=["user", "budget"], condition=Q(state="open"), name="money_request_one_open_a_budget"
+            ),
+            models.UniqueConstraint(
+                fields=["team", "user"], condition=Q(state="open", until=None), name="money_request_one_open_for_credit"
             ),
         ]
 

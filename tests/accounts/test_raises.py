@@ -98,6 +98,48 @@ def test_asking_again_changes_the_open_request(bob, budget):
     assert MoneyRequest.objects.count() == 1
 
 
+@pytest.fixture
+def two_of_one_name(bob, wallet) -> list[Budget]:
+    """The budgets of two keys of bob's that are both called ci."""
+    rows = [keys.issue(bob, name="ci", limits=keys.Limits(spend_nanousd=DOLLAR))[0] for _ in range(2)]
+    return [Budget.objects.get(access_key=row) for row in rows]
+
+
+def test_keys_of_one_name_have_a_request_each(alice, bob, two_of_one_name):
+    of_first, of_second = two_of_one_name
+    first, second = ask(bob, of_first, 5 * DOLLAR), ask(bob, of_second, 500 * DOLLAR)
+
+    assert first.about == second.about == "key ci's budget a month"
+    assert [(each.budget, each.amount_nanousd) for each in raises.shown(alice)] == [
+        (of_second, 500 * DOLLAR),
+        (of_first, 5 * DOLLAR),
+    ]
+    approve(alice, first)  # with a form that was open before the second was asked for
+    assert BudgetRaise.objects.get().budget == of_first
+    assert ask(bob, of_second, 7 * DOLLAR).pk == second.pk
+
+
+def test_a_request_is_changed_also_when_its_budget_has_got_another_name(bob, two_of_one_name):
+    budget, _ = two_of_one_name
+    first = ask(bob, budget)
+    keys.change(bob, public_id=budget.access_key.public_id, name="nightly", limits=keys.Limits(spend_nanousd=DOLLAR))
+
+    second = ask(bob, budget, 7 * DOLLAR)
+
+    assert (second.pk, second.about) == (first.pk, "key nightly's budget a month")
+
+
+def test_a_budget_that_is_gone_and_the_credit_do_not_share_a_request(alice, bob, budget):
+    ask(bob, budget)
+    with transaction.atomic():
+        budgets.lift(budget, by=alice.user)
+
+    credit = ask(bob, None, until=None)
+
+    assert ask(bob, None, 7 * DOLLAR, until=None).pk == credit.pk
+    assert sorted(raises.is_for_credit(each) for each in raises.shown(bob)) == [False, True]
+
+
 def test_an_answered_request_makes_room_for_another(alice, bob, budget):
     first = ask(bob, budget)
     raises.deny(alice, first.public_id, answer="Not this month.")
