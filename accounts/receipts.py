@@ -5,6 +5,7 @@ the day it was on.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple, cast
@@ -14,6 +15,8 @@ from accounts.operations import Call, Ending, Held, Refuse, RequestFacts
 from accounts.refusals import Refusal
 from accounts.statements import changed_by_all, places
 from upstream import fast_json
+
+logger = logging.getLogger(__name__)
 
 
 def to_json(value: Any) -> str:
@@ -156,13 +159,16 @@ def give_back(hold: Hold, *, zone: tzinfo, nanousd: int) -> None:
 
 
 def write_attempts(closed: Iterable[tuple[Held, Sequence[Call], Ending | None]], *, now: datetime) -> None:
-    """One row a call, with the part of its cost that the hold did not cover."""
+    """One row a call, with the part of its cost that the hold did not cover. That there is one is logged: a bound or a
+    provider's count is wrong, and somebody has to look."""
     many = []
     for held, calls, _ in closed:
         uncovered = held.amount_nanousd
         for number, call in enumerate(calls, start=1):
             covered = min(call.cost_nanousd, uncovered)
             uncovered -= covered
+            if call.cost_nanousd > covered:
+                logger.error("request cost more than was held", extra=_overrun(held, call, covered))
             many.append(
                 (
                     *(held.pk, number, call.provider and call.provider.id, call.provider.name if call.provider else ""),
@@ -171,6 +177,16 @@ def write_attempts(closed: Iterable[tuple[Held, Sequence[Call], Ending | None]],
                 )
             )
     changed_by_all(_ATTEMPT, many)
+
+
+def _overrun(held: Held, call: Call, covered: int) -> dict[str, object]:
+    return {
+        "request_id": held.request_id,
+        "model": held.model_id,
+        "provider": call.provider.name if call.provider else "",
+        "held_nanousd": held.amount_nanousd,
+        "not_charged_nanousd": call.cost_nanousd - covered,
+    }
 
 
 _FAILED = frozenset(

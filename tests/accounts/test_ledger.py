@@ -79,7 +79,7 @@ def test_settling_again_charges_nothing_more_and_tells_the_first_charge(wallet, 
     assert hold.attempts.count() == 1
 
 
-def test_a_cost_beyond_the_hold_is_not_charged_but_written_down(wallet, held):
+def test_a_cost_beyond_the_hold_is_not_charged_but_written_down_and_logged(wallet, held, caplog):
     hold = held(amount_nanousd=1000)
 
     assert ledger.settle(hold, calls=[ledger.Call(None, "timeout"), *costing(1700)]) == 1000
@@ -88,6 +88,15 @@ def test_a_cost_beyond_the_hold_is_not_charged_but_written_down(wallet, held):
         ("timeout", 0, 0),
         ("done", 1700, 700),
     ]
+    [line] = [line for line in caplog.records if line.levelname == "ERROR"]
+    assert line.message == "request cost more than was held"
+    assert (line.request_id, line.model, line.not_charged_nanousd) == (hold.request_id, "llama", 700)
+
+
+def test_a_cost_that_the_hold_covers_is_no_error(held, caplog):
+    ledger.settle(held(amount_nanousd=1000), calls=[*costing(400), *costing(600)])
+
+    assert not caplog.records
 
 
 def test_a_free_request_is_held_without_money_and_moves_none(alice):

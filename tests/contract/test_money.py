@@ -68,10 +68,16 @@ def test_a_count_that_makes_no_sense_is_not_believed(api, http, provider, counts
     provider.script("hesitant")
 
 
-def test_a_count_beyond_the_hold_charges_the_hold_and_is_written_down(api, http, provider):
+def test_a_count_beyond_the_hold_charges_the_hold_and_is_written_down_and_logged(api, http, provider):
     model = provider.script("hesitant", counts={"prompt_tokens": 10**6, "completion_tokens": 10**6})
 
-    found = receipt(api, ask(http, model, max_tokens=10).headers["x-request-id"])
+    request_id = ask(http, model, max_tokens=10).headers["x-request-id"]
+
+    found = receipt(api, request_id)
+    [line] = [json.loads(line) for line in api.server.log.splitlines() if "cost more than was held" in line]
+    assert (line["level"], line["request_id"]) == ("error", request_id)
+    assert line["not_charged_nanousd"] == found["attempts"][0][1] - found["charged"]
+    assert "Hello!" not in str(line) and api.key not in str(line)
 
     assert found["charged"] == found["held"]
     assert found["attempts"] == [["done", (10**6 * PROMPT_PICOUSD + 10**6 * COMPLETION_PICOUSD) // 1000]]
