@@ -7,6 +7,7 @@ whatever came of it; what this process does not live to let go of is free again 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
@@ -20,11 +21,12 @@ from accounts.refusals import Refusal
 from upstream.client import hops
 from upstream.errors import Refused, TimedOut, Unreachable, UpstreamError
 from upstream.video import MOST_LISTED, Task, VideoClient
-from videos import failures, lanes, lifecycle, offers, orders, pace, uploads
+from videos import failures, lanes, lifecycle, modes, offers, orders, pace, prices, uploads
 from videos.failures import Verdict
 from videos.models import TaskInput, VideoTask
 from videos.reconciling import look, settle
 from videos.sites import callback_url, client
+from videos.specs import Spec
 
 State = VideoTask.State
 
@@ -203,7 +205,7 @@ class Desk:
                 verdict = failures.judge(answer, provider=task.provider_name, model=task.model_id)
                 if verdict.is_for_admins:
                     vault.note_failure(self.provider, verdict.sentence)
-                lifecycle.note_refused(task, verdict, next_way=self._next_way(task) if verdict.may_try_next else None)
+                self._refuse(task, verdict)
             case Unreachable():
                 self._not_sent(task, answer)
             case TimedOut() if not answer.may_have_billed:
@@ -221,13 +223,28 @@ class Desk:
         self._try_another(task, Verdict(502, "provider_unavailable", str(error)), otherwise_at=at)
 
     def _try_another(self, task: VideoTask, verdict: Verdict, *, otherwise_at: datetime) -> None:
-        way = self._next_way(task)
+        way = _first_covered(task, self._untried(task))
         if way is not None:
             lifecycle.note_refused(task, verdict, next_way=way)
         else:
             lifecycle.resend(task, at=otherwise_at)
 
-    def _next_way(self, task: VideoTask) -> offers.Way | None:
+    def _refuse(self, task: VideoTask, verdict: Verdict) -> None:
+        untried = self._untried(task) if verdict.may_try_next else []
+        way = _first_covered(task, untried)
+        if untried and way is None:
+            name = untried[0].provider.name
+            dearer = f"{name} was not asked: it may cost more than is held. Submit it again to hold enough."
+            verdict = replace(verdict, sentence=f"{verdict.sentence} {dearer}")
+        lifecycle.note_refused(task, verdict, next_way=way)
+
+    def _untried(self, task: VideoTask) -> list[offers.Way]:
         tried = {each["provider"] for each in task.refusals} | {self.provider.pk}
-        ways = offers.ways(task.team, task.model_id)
-        return next((way for way in ways if way.provider.pk not in tried), None)
+        return [way for way in offers.ways(task.team, task.model_id) if way.provider.pk not in tried]
+
+
+def _first_covered(task: VideoTask, ways: Sequence[offers.Way]) -> offers.Way | None:
+    """The first that cannot cost more than is held: one that was connected or resumed since may."""
+    spec = Spec.from_json(task.spec)
+    tokens = modes.most_tokens(spec)
+    return next((way for way in ways if prices.price(way, spec).of(tokens) <= task.estimated_nanousd), None)

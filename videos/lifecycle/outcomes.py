@@ -126,7 +126,7 @@ def resend(task: VideoTask, *, at: datetime) -> None:
 
 
 def note_refused(task: VideoTask, verdict: Verdict, *, next_way: Way | None) -> None:
-    """The provider will not take it: it goes to the next one, or it has failed."""
+    """The provider will not take it: it goes to the next one, whose price its hold must cover, or it has failed."""
     refusals = [
         *task.refusals,
         {"provider": task.provider_id, "name": task.provider_name, "code": verdict.code},
@@ -142,7 +142,7 @@ def note_refused(task: VideoTask, verdict: Verdict, *, next_way: Way | None) -> 
             provider=next_way.provider,
             provider_name=next_way.provider.name,
             upstream_model=next_way.upstream_model,
-            price=prices.FREE.as_json() if next_way.is_drawn else task.price,
+            price=prices.price(next_way, Spec.from_json(task.spec)).as_json(),
             refusals=refusals,
             sent_at=None,
             lease_until=None,

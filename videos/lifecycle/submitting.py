@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts import keys, ledger, money, queue
+from accounts import keys, ledger, queue
 from accounts.callers import Caller
 from accounts.models import Membership, Receipt
 from accounts.operations import Keep, RequestFacts
@@ -39,7 +39,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a clip may cost at most, and how that was reckoned."""
+    """What a clip may cost at most, whoever makes it in the end, and how that was reckoned. `way` is tried first."""
 
     way: offers.Way
     tokens: int
@@ -47,7 +47,7 @@ class Quote:
 
     @property
     def amount_nanousd(self) -> int:
-        return money.cost_nanousd([(self.tokens, self.price.token_picousd)])
+        return self.price.of(self.tokens)
 
 
 def quote(caller: Caller, spec: Spec) -> Quote:
@@ -55,16 +55,8 @@ def quote(caller: Caller, spec: Spec) -> Quote:
     found = offers.ways(caller.team, spec.model)
     if not found:
         raise offers.refusal(caller.team, spec.model)
-    return _quote(found[0], spec)
-
-
-def _quote(way: offers.Way, spec: Spec) -> Quote:
-    price = (
-        prices.FREE
-        if way.is_drawn
-        else prices.price(spec.model, resolution=spec.resolution, with_video=spec.with_video)
-    )
-    return Quote(way, modes.most_tokens(spec), price)
+    dearest = max((prices.price(way, spec) for way in found), key=lambda price: price.token_picousd)
+    return Quote(found[0], modes.most_tokens(spec), dearest)
 
 
 def submit(
@@ -189,7 +181,7 @@ def _write(caller: Caller, asked: Asked, quoted: Quote, request_id: str, client:
         state=State.SUBMITTING,
         next_step_at=now,
         deadline_at=now + timedelta(seconds=expires_s) + PATIENCE,
-        price=quoted.price.as_json(),
+        price=prices.price(way, spec).as_json(),
         estimated_nanousd=quoted.amount_nanousd,
         created_at=now,
         updated_at=now,
