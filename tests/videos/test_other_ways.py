@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts import vault
+from accounts import itemised, vault
 from accounts.callers import Caller
 from accounts.models import Provider, Receipt, Wallet
 from catalog import curation
+from tests.conftest import signed_in
 from tests.video_provider import KEY, VideoProvider, running_video_provider
 from tests.videos.conftest import Program, let_pass, the_only_task
 from upstream.embedded import runtime
@@ -95,3 +96,38 @@ def test_what_is_drawn_in_the_end_is_free_whatever_was_held(program, funded, ren
         "held": "0.00",
         "charged": "0.00",
     }
+
+
+def test_receipt_of_what_fell_to_the_renderer_has_its_price_and_not_the_providers(
+    program, funded, renderer, provider, connected
+):
+    created = program.create().json()
+    provider.next_create.append((402, False))
+    let_pass()
+    let_pass()
+    renderer.make()
+    let_pass()
+
+    receipt = Receipt.objects.get()
+    told = program.client.get(f"/api/v1/generations/{created['request_id']}").json()
+    [part] = [part for part in itemised.of(receipt).parts if part.tokens]
+    page = signed_in(funded).get(f"/usage/requests/{created['request_id']}/")
+    assert (receipt.held_nanousd, receipt.charged_nanousd) == (760_767_000, 0)
+    assert (part.tokens, part.million_nanousd, part.cost_nanousd) == (108_000, 0, 0)
+    assert (told["price"]["source"], told["cost"]["charged"]) == ("Drawn on this machine", "0.00")
+    assert "Drawn on this machine" in page.text and "0.756" not in page.text
+
+
+def test_receipt_of_what_went_on_from_the_renderer_has_the_price_of_who_made_it(
+    program, funded, renderer, provider, connected
+):
+    draw_first(funded, connected)
+    program.create()
+    renderer.next_create.append((429, False))
+    let_pass()
+    let_pass()
+    provider.make()
+    let_pass()
+
+    receipt = Receipt.objects.get()
+    assert sum(part.cost_nanousd for part in itemised.of(receipt).parts) == receipt.charged_nanousd == 756_000_000

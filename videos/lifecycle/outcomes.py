@@ -306,6 +306,7 @@ def _close(task: VideoTask, report: Task, state: VideoTask.State, tokens: int | 
         code=code[:64],
         tokens_in=0 if is_made else None,
         tokens_out=tokens,
+        price=task.price,  # of who was asked last; what was held is at the dearest's
         refusal=refusal,
     )
     return Close(task, Hold.State.SETTLED if is_made else Hold.State.RELEASED, calls, ending)
