@@ -45,6 +45,12 @@ def names(model_id: str) -> set[str]:
     return {model_id, known.id, *known.aliases} if known else {model_id}
 
 
+def catalog_id(model_id: str) -> str:
+    """What Models calls it. Limits, receipts and usage go by this id; tasks by the documented one."""
+    known = catalog().get(model_id)
+    return known.id if known else model_id
+
+
 def ways(team: Team, model_id: str) -> list[Way]:
     """The best first, and none to a model that an admin has hidden. Three queries at most."""
     offers = Offer.objects.callable_now().filter(model__team=team, model__model_id__in=names(model_id))

@@ -150,7 +150,8 @@ def _keep(caller: Caller, spec: Spec, quoted: Quote, *, request_id: str, client:
         prompt_tokens=0,
         output_tokens=quoted.tokens,
     )
-    keep = Keep(caller, request_id, quoted.amount_nanousd, spec.model, lease_s=None, request=facts)
+    model_id = offers.catalog_id(spec.model)
+    keep = Keep(caller, request_id, quoted.amount_nanousd, model_id, lease_s=None, request=facts)
     [outcome] = ledger.apply([keep])
     return outcome
 
