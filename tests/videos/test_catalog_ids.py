@@ -7,7 +7,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import transaction
 
-from accounts import keys, ledger, limits
+from accounts import budgets, keys, ledger, limits
 from accounts.models import Budget, BudgetWindow, Hold, Receipt, UsageDay
 from tests.conftest import signed_in
 from tests.contract.shape import assert_refused
@@ -24,6 +24,18 @@ def limit(caller, model_id, hard=None, soft=None):
     )
 
 
+def limit_as_it_was(caller, hard):
+    """A budget under the id that tasks are asked for by, which is kept under no such name any more."""
+    with transaction.atomic():
+        budgets.limit(
+            caller.team,
+            by=caller.user,
+            subject=budgets.Subject(model_id=SEEDANCE),
+            window=Budget.Window.MONTH,
+            hard_nanousd=hard,
+        )
+
+
 def make_a_clip(program, provider):
     created = program.create().json()
     let_pass()
@@ -37,7 +49,7 @@ def use_shown(caller):
 
 
 def rename_old_rows():
-    import_module("accounts.migrations.0012_videos_by_catalog_id").by_catalog_id(apps, None)
+    import_module("accounts.migrations.0013_videos_by_catalog_id").by_catalog_id(apps, None)
 
 
 def as_it_was():
@@ -78,7 +90,7 @@ def test_its_page_receipt_and_usage_agree(program, funded, connected, provider):
 def test_older_rows_are_renamed_and_budgets_go_on_counting(program, funded, connected, provider):
     make_a_clip(program, provider)
     as_it_was()
-    limit(funded, SEEDANCE, hard=800_000_000)
+    limit_as_it_was(funded, hard=800_000_000)
 
     rename_old_rows()
 
@@ -91,7 +103,7 @@ def test_older_rows_are_renamed_and_budgets_go_on_counting(program, funded, conn
 def test_a_task_under_way_is_renamed_with_what_is_held_for_it(program, funded, connected, provider):
     program.create()
     as_it_was()
-    limit(funded, SEEDANCE, hard=800_000_000)
+    limit_as_it_was(funded, hard=800_000_000)
     assert BudgetWindow.objects.get().held_nanousd == 760_767_000
 
     rename_old_rows()
@@ -107,7 +119,7 @@ def test_of_two_budgets_the_lower_amounts_stay_and_of_two_days_the_sum(program, 
     make_a_clip(program, provider)
     as_it_was()
     make_a_clip(program, provider)
-    limit(funded, SEEDANCE, hard=2 * 10**9)
+    limit_as_it_was(funded, hard=2 * 10**9)
     limit(funded, MODEL, hard=3 * 10**9, soft=10**9)
 
     rename_old_rows()

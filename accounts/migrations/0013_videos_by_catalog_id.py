@@ -62,6 +62,6 @@ def _lower(one: int | None, other: int | None) -> int | None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0011_videos_at_once")]
+    dependencies = [("accounts", "0012_one_open_request_a_budget")]
 
     operations = [migrations.RunPython(by_catalog_id, migrations.RunPython.noop)]
