@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -113,7 +114,8 @@ class Server(uvicorn.Server):
 
 class Connection(HttpToolsProtocol):
     """Is closed when the head of a request does not come whole in time or is too large, for which uvicorn would wait
-    for ever. What no application can answer is refused as an application would."""
+    for ever. What no application can answer is refused as an application would. An offer to go on in another protocol
+    is never taken."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -127,7 +129,15 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        left = memoryview(data)
+        try:
+            while left:
+                left = self._parse(left)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self._refuse(NOT_HTTP)
+            return
         if not self._is_in_head:
             return
         self._head_bytes += len(data)
@@ -141,17 +151,35 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # it is parsed once more
         self._is_in_head = False
         self._head_bytes = 0
         self._await_no_head()
         self.app = self.config.loaded_app if len(self.connections) <= MOST_CONNECTIONS else _full
         super().on_headers_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(NOT_HTTP)
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Java's client asks for HTTP/2 whenever it may. It is answered in HTTP/1.1; nobody need install anything."""
+    def _parse(self, data: memoryview) -> memoryview:
+        """Returns what is left of it after a head with an offer to go on in another protocol, such as curl and Java's
+        client may make with every request. httptools takes no body after one: it is given the head without the offer.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            method = self.parser.get_method()
+            if method == b"CONNECT":  # which is an offer by itself
+                raise httptools.HttpParserError from None
+            head = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
+            head += [b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade"]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+            self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+            return data[offer.args[0] :]
+        return data[:0]
 
     def _await_head(self) -> None:
         self._alarm = self.loop.call_later(HEAD_WITHIN_S, self._give_up)

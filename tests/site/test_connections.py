@@ -14,6 +14,7 @@ from tests.site.hasty_web import MOST_CONNECTIONS
 
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HALF = b"GET /healthz HTTP/1.1\r\nHost: 127."
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 STREAMS = 300
 
 
@@ -131,16 +132,75 @@ def test_half_a_next_request_takes_nothing_from_the_answer_under_way(server):
         assert b" 200 " in answer(connection)
 
 
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest.mark.parametrize("wish", [b"h2c", b"websocket"])
-def test_who_would_rather_talk_otherwise_is_answered_all_the_same(server, wish):
-    asked = WHOLE[:-2] + b"Connection: Upgrade\r\nUpgrade: " + wish + b"\r\n\r\n"
+def test_who_would_rather_talk_otherwise_is_answered_all_the_same(server, wish, version):
+    asked = WHOLE[:-2].replace(b"1.1", version) + OFFER.replace(b"h2c", wish) + b"Connection: keep-alive\r\n\r\n"
     with connected(server) as connection:
-        for _ in range(2):
+        for _ in range(2 if version == b"1.1" else 1):
             connection.sendall(asked)
 
             assert b" 200 " in answer(connection)
 
-    assert "install" not in server.log
+    assert "install" not in server.log and "Traceback" not in server.log
+
+
+BODIES = {
+    "whole": b"Content-Length: 10\r\n\r\nname=value",
+    "chunked": b"Transfer-Encoding: chunked\r\n\r\n4\r\nname\r\n6\r\n=value\r\n0\r\n\r\n",
+    "none": b"Content-Length: 0\r\n\r\n",
+    "like a request": b"Content-Length: %d\r\n\r\n" % len(WHOLE) + WHOLE,
+}
+
+
+@pytest.mark.parametrize("piece", [None, 40, 1], ids=["at once", "in pieces", "by the byte"])
+@pytest.mark.parametrize("body", BODIES)
+def test_who_would_rather_talk_otherwise_loses_no_body_and_no_request(server, body, piece):
+    """The whole of what is sent, with a request before and after it, and each is answered once, in its order."""
+    echo = WHOLE[:-2].replace(b"GET /healthz", b"POST /echo") + OFFER + BODIES[body]
+    sent = WHOLE.replace(b"/healthz", b"/echo?before") + echo + WHOLE.replace(b"/healthz", b"/echo?after") + WHOLE
+    with connected(server) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(sent), piece or len(sent)):
+            connection.sendall(sent[at : at + (piece or len(sent))])
+            if piece == 40:
+                time.sleep(0.02)  # each on its own
+
+        said = answer(connection)
+
+    carried = {"none": b"", "like a request": WHOLE}.get(body, b"name=value")
+    echoed = [json.loads(line) for line in said.splitlines() if line.startswith(b'{"echo"')]
+    assert [one["echo"] for one in echoed] == ["GET before ", f"POST  {carried.decode()}", "GET after "]
+    assert said.count(b"HTTP/1.1 ") == 4
+
+
+def test_a_body_after_an_offer_is_waited_for(server):
+    head, _, body = BODIES["whole"].partition(b"\r\n\r\n")
+    with connected(server) as connection:
+        connection.sendall(WHOLE[:-2].replace(b"GET /healthz", b"POST /echo") + OFFER + head + b"\r\n\r\n")
+        time.sleep(1.5)  # longer than a head may take
+        connection.sendall(body + WHOLE)
+
+        assert b'"POST  name=value"' in answer(connection)
+
+
+def test_a_great_many_offers_at_once_are_all_declined(server):
+    """Which must not end in as many calls within each other."""
+    offers = 900  # as many as a head may be large
+    with connected(server) as connection:
+        connection.sendall(b"GET /echo HTTP/1.1\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n" * offers + WHOLE)
+
+        assert answer(connection).count(b'"GET  "') == offers
+
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("sent", [HALF, WHOLE[:-2]], ids=["half", "all but its end"])
+def test_a_head_with_an_offer_is_not_waited_for_any_longer(server, sent):
+    with connected(server) as connection:
+        connection.sendall(WHOLE[:-2] + OFFER + b"\r\n" + sent.replace(b"\r\n", b"\r\n" + OFFER, 1))
+        assert b" 200 " in answer(connection)
+        assert b"request_timeout" in answer(connection)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +211,8 @@ def test_who_would_rather_talk_otherwise_is_answered_all_the_same(server, wish):
         b"GET ?a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"GET /\xff\xfe HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        b"CONNECT /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n" + OFFER + b"\r\n",
+        b"GET ?a HTTP/1.1\r\nHost: 127.0.0.1\r\n" + OFFER + b"\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX Y: 1\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
