@@ -79,6 +79,19 @@ def test_a_body_that_is_no_request_400(http, content):
     assert_refused(http.post(CHAT, content=content), 400, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (body_with('"x": ' + "[" * 200 + "]" * 200), "200 levels"),
+        (body_with('"x": [' + "[]," * 10_000_000 + "[]]"), "1,000,000 strings and brackets"),
+        (body_with('"x": [' + '"",' * 10_000_000 + '""]'), "1,000,000 strings and brackets"),
+    ],
+    ids=["201 levels", "lists", "strings"],
+)
+def test_a_body_of_too_many_parts_400(http, content, told):
+    assert told in assert_refused(http.post(CHAT, content=content), 400, "invalid_request")["detail"]
+
+
 @pytest.mark.parametrize(("param", "value"), WRONG_FIELDS)
 def test_a_wrong_field_400_is_named(http, param, value):
     field = param.partition("[")[0].partition(".")[0]
@@ -105,9 +118,19 @@ def test_no_request_chooses_its_destination_or_its_credential(http, provider, na
         json.dumps({**BODY, "temperature": None, "max_tokens": None, "stream": None, "stream_options": None}),
         body_with('"model": "unheard-of", "model": "plain/small"'),
         json.dumps({**BODY, "metadata": {"deep": [[[[["{[" * 500]]]]]}}),
+        body_with('"metadata": ' + "[" * 199 + "]" * 199),
+        json.dumps({**BODY, "metadata": ['"\\\\"'] * 200 + ['{"[' * 500_000]}),
         json.dumps({**BODY, "messages": [{"role": "user", "content": "half a pair: \ud83d, and \0"}]}),
     ],
-    ids=["byte order mark", "nulls", "a name twice", "brackets in text", "half a character"],
+    ids=[
+        "byte order mark",
+        "nulls",
+        "a name twice",
+        "brackets in text",
+        "200 levels",
+        "quotes in text",
+        "half a character",
+    ],
 )
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"])
 def test_odd_but_good_bodies_are_answered(http, content, content_type):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,3 +64,17 @@ async def test_no_request_outlives_its_answer_where_the_collector_looks_seldom(t
         gc.enable()
 
     assert (status, left) == (404, [])
+
+
+@pytest.mark.parametrize("filler", ["A", "["])
+async def test_a_long_conversation_about_a_large_picture_keeps_nobody_waiting(transactional_db, access_key, filler):
+    """The request is read on the thread that serves all others. A letter at a time that took it four seconds."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + filler * (20 << 20)}}
+    messages = [{"role": "user", "content": [picture]}, *[{"role": "user", "content": "Hello!"}] * 210]
+    body = json.dumps({"model": "none/such", "messages": messages}).encode()
+    began = time.thread_time()
+
+    assert await status_of("/api/v1/chat/completions", access_key, body) == 404
+
+    spent = time.thread_time() - began
+    assert spent < 1, spent
