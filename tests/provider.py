@@ -45,6 +45,7 @@ class Behaviour:
     fault: str = ""
     after: int = 3
     message: str = "The provider would rather not."
+    code: Any = "provider_says_no"  # of a refusal
     retry_after: str = "7"
     redirect_to: str = "/v1/elsewhere"
     redirect_status: int = 307
@@ -234,7 +235,8 @@ class Provider:
         fault = behaviour.fault
         if fault in REFUSALS:
             headers = {"retry-after": behaviour.retry_after} if fault == "refuse-429" else {}
-            return web.json_response(_error(behaviour.message), status=REFUSALS[fault], headers=headers)
+            error = _error(behaviour.message, behaviour.code)
+            return web.json_response(error, status=REFUSALS[fault], headers=headers)
         if fault == "echo-key":
             message = f"Bad header: {request.headers['authorization']} for key {self.key}"
             return web.json_response(_error(message), status=400)

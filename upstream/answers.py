@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,9 +12,9 @@ from typing import Any
 from upstream import fast_json
 from upstream.errors import Garbled, Refused, UpstreamError, provider_words, without_secret
 
-CODE_CAP = 64
 REQUEST_ID_CAP = 128
 WORDS_LOOKED_AT = 20_000
+_CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
 def _not_json(constant: str) -> None:
@@ -110,9 +111,11 @@ def _plain_words(body: bytes) -> str:
 
 
 def _safe_code(code: object, *, secret: str) -> str | None:
+    """A code stands in our log, which a prompt that is quoted in its place must not get into."""
     if isinstance(code, bool) or not isinstance(code, str | int):
         return None
-    return provider_words(str(code), secret=secret)[:CODE_CAP] or None
+    word = provider_words(str(code), secret=secret)
+    return word if _CODE.fullmatch(word) else None
 
 
 def _status_words(status: int) -> str:

@@ -47,6 +47,27 @@ async def test_a_refusal_keeps_its_status_and_reason(endpoint, status):
     assert raised.value.code == "provider_says_no"
 
 
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        ("InvalidEndpointOrModel.NotFound", "InvalidEndpointOrModel.NotFound"),
+        ("billing:hard-limit", "billing:hard-limit"),
+        (1113, "invalid_request_error"),
+        ("x" * 65, None),
+        ("Bad input: my secret plan", None),
+        ("schlüssel", None),
+        ({"of": "what"}, None),
+    ],
+)
+async def test_a_code_is_one_plain_word_or_none(provider, endpoint, code, kept):
+    provider.script("coded", fault="refuse-400", code=code)
+
+    with pytest.raises(Refused) as raised:
+        await chat.complete(endpoint, ask("coded"), request_id="req_1")
+
+    assert raised.value.code == kept
+
+
 async def test_retry_after_is_kept(provider, endpoint):
     provider.script("busy", fault="refuse-429", retry_after="12.5")
 
