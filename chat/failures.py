@@ -24,7 +24,7 @@ from accounts.refusals import (
 from catalog.breaker import Harm
 from catalog.models import Cause
 from catalog.routing import Health
-from upstream.errors import AddressBlocked, Garbled, Interrupted, Refused, TimedOut, UpstreamError
+from upstream.errors import AddressBlocked, Garbled, Interrupted, Redirected, Refused, TimedOut, UpstreamError
 
 # SDKs wait at most this long by themselves; they are told not to try again before a longer wait is over.
 LONGEST_RETRY_AFTER_S = 60
@@ -88,7 +88,9 @@ def judge(error: UpstreamError, *, provider: str, model: str) -> Failure:
         case AddressBlocked():
             return Failure(ProviderUnavailable(str(error)), is_for_admins=True)
         case _:
-            return Failure(ProviderUnavailable(f"{provider} could not answer. {error.reason}"))
+            may_have_billed = isinstance(error, Garbled) and not isinstance(error, Redirected)
+            headers = NO_RETRY if may_have_billed else {}
+            return Failure(ProviderUnavailable(f"{provider} could not answer. {error.reason}", headers=dict(headers)))
 
 
 def interruption(error: Interrupted, *, provider: str) -> ProviderInterrupted:
@@ -99,7 +101,8 @@ def _judge_refused(error: Refused, provider: str, model: str) -> Failure:
     code = (error.code or "").lower()
     if error.status == 402 or code in _OUT_OF_FUNDS:
         sentence = f"{provider}'s account is out of funds. An admin of the team must top it up there."
-        return Failure(Unavailable(sentence, code="provider_out_of_funds"), Cause.OUT_OF_FUNDS, is_for_admins=True)
+        refusal = Unavailable(sentence, code="provider_out_of_funds", headers=dict(NO_RETRY))
+        return Failure(refusal, Cause.OUT_OF_FUNDS, is_for_admins=True)
     if error.status == 404 or code in _NOT_OPENED:
         sentence = f"{model!r} is not available from {provider} now: {error.reason}"
         return Failure(NotFound(sentence, code="model_not_available", param="model"), Cause.NOT_AVAILABLE)

@@ -4,7 +4,7 @@ import pytest
 
 from catalog.models import Cause
 from chat import failures
-from upstream.errors import AddressBlocked, Garbled, Interrupted, Refused, TimedOut, Unreachable
+from upstream.errors import AddressBlocked, Garbled, Interrupted, Redirected, Refused, TimedOut, Unreachable
 
 
 def judged(error) -> failures.Failure:
@@ -23,6 +23,20 @@ def test_a_connection_that_never_came_about_may_be_retried():
     failure = judged(TimedOut("No connection came about within 5 s.", may_have_billed=False))
 
     assert (failure.refusal.status, failure.refusal.headers) == (504, {})
+
+
+@pytest.mark.parametrize(
+    ("error", "headers"),
+    [
+        (Garbled("The provider sent something that is not JSON."), {"x-should-retry": "false"}),
+        (Redirected("https://elsewhere.example"), {}),
+        (Unreachable("Nothing answers at loopback:1."), {}),
+        (Refused(500, "Oops."), {}),
+        (Refused(402, "Pay first."), {"x-should-retry": "false"}),
+    ],
+)
+def test_only_what_may_be_billed_or_is_in_vain_is_not_to_be_retried(error, headers):
+    assert judged(error).refusal.headers == headers
 
 
 def test_an_unreachable_provider_502():

@@ -75,6 +75,16 @@ def test_the_request_id_is_on_the_response_and_on_the_reply(client):
     assert raw.parse()._request_id == raw.request_id
 
 
+@pytest.mark.parametrize(("model", "calls"), [("garbage", 1), ("refuse-402", 1), ("refuse-500", 3)])
+def test_what_may_be_billed_or_is_in_vain_is_asked_once(client, provider, model, calls):
+    asked = sum(request.path == "/v1/chat/completions" for request in provider.requests)
+
+    with pytest.raises(openai.InternalServerError):
+        client.with_options(max_retries=2).chat.completions.create(model=model, messages=MESSAGES)
+
+    assert sum(request.path == "/v1/chat/completions" for request in provider.requests) - asked == calls
+
+
 def test_usage_comes_only_to_those_who_ask(client):
     asked = list(client.chat.completions.create(**ASK, stream=True, stream_options={"include_usage": True}))
     not_asked = list(client.chat.completions.create(**ASK, stream=True))
