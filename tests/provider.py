@@ -101,6 +101,7 @@ STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "cr": lambda frames, b: [frame.replace(b"\n", b"\r") for frame in frames],
     "crlf": lambda frames, b: [frame.replace(b"\n", b"\r\n") for frame in frames],
     "cut-mid-stream": lambda frames, b: [*frames[: b.after], CUT],
+    "done-and-blanks": lambda frames, b: [*_without(frames, DONE), b"data: [DONE] \t\n\n"],
     "done-first": lambda frames, b: [DONE],
     "empty-stream": lambda frames, b: [],
     "empty-usage-last": lambda frames, b: [*frames[:-1], _frame({"choices": [], "usage": {}}), DONE],

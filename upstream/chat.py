@@ -73,7 +73,7 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
         while not self._is_over:
             if self._payloads:
                 payload = self._payloads.popleft()
-                if payload == DONE:
+                if payload.rstrip() == DONE:
                     await self._read_tail()
                     return None
                 chunk = self._chunk(payload)
