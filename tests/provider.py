@@ -72,6 +72,10 @@ def _frame(payload: Any) -> bytes:
     return f"data: {text}\n\n".encode()
 
 
+def _error_event(message: str) -> bytes:
+    return b"event: error\n" + _frame({"type": "overloaded_error", "message": message})
+
+
 def _with_null_error(frame: bytes) -> bytes:
     return frame if frame == DONE else frame.replace(b"data: {", b'data: {"error": null, ')
 
@@ -93,7 +97,7 @@ def _without(frames: list[bytes], *marks: bytes) -> list[bytes]:
 
 
 FINISH, USAGE = b'"finish_reason": "', b'"usage"'
-PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+PING = b'event: ping\ndata: {"type": "ping", "message": "still here"}\n\n'
 # What each fault makes of the frames of an ordinary stream.
 STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "bom": lambda frames, b: [b"\xef", b"\xbb\xbf" + frames[0], *frames[1:]],
@@ -109,6 +113,8 @@ STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "endless-stream": lambda frames, b: [*frames[: b.after], ENDLESS],
     "error-first": lambda frames, b: [_frame(_error(b.message)), DONE],
     "error-first-429": lambda frames, b: [_frame(_error(b.message, 429)), DONE],
+    "error-event": lambda frames, b: [*frames[: b.after], _error_event(b.message), DONE],
+    "error-event-first": lambda frames, b: [_error_event(b.message), DONE],
     "error-mid-stream": lambda frames, b: [*frames[: b.after], _frame(_error(b.message)), DONE],
     "error-null": lambda frames, b: [_with_null_error(frame) for frame in frames],
     "fields": lambda frames, b: [_with_fields(frame) for frame in frames],

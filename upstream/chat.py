@@ -120,6 +120,8 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
         if choices:
             self._note(choices)
         elif "choices" not in chunk and "usage" not in chunk:
+            if _is_error(chunk):
+                raise answers.error_object(chunk, secret=self._secret)
             return None
         return chunk
 
@@ -138,6 +140,12 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
 
     def _is_complete(self) -> bool:
         return bool(self._finished_choices) and self._choices <= self._finished_choices
+
+
+def _is_error(event: dict[str, Any]) -> bool:
+    """Whether an event that is no chunk is what others send as the value of `error`."""
+    kind = event.get("code") or event.get("type")
+    return isinstance(event.get("message"), str) and bool(kind) and kind != "ping"
 
 
 async def open_stream(

@@ -80,6 +80,7 @@ async def test_every_choice_must_finish(provider, endpoint):
     ("fault", "reason"),
     [
         ("cut-mid-stream", "connection broke"),
+        ("error-event", "The provider would rather not"),
         ("error-mid-stream", "The provider would rather not"),
         ("finish-error", "ended the reply with an error"),
         ("garbage-mid-stream", "not JSON"),
@@ -126,6 +127,7 @@ async def test_an_endless_stream_is_cut_off_by_size(endpoint):
         ("empty-stream", Garbled, "before it was finished"),
         ("endless-body", Garbled, "too large"),
         ("error-200", Refused, "would rather not"),
+        ("error-event-first", Garbled, "would rather not"),
         ("error-first", Garbled, "would rather not"),
         ("error-first-429", Refused, "would rather not"),
         ("garbage", Garbled, "not JSON"),
