@@ -21,7 +21,7 @@ from accounts.refusals import (
     TooLarge,
     Unavailable,
 )
-from catalog.breaker import Harm
+from catalog.breaker import LONGEST_COOLING, Harm
 from catalog.models import Cause
 from catalog.routing import Health
 from upstream.errors import AddressBlocked, Garbled, Interrupted, Redirected, Refused, TimedOut, UpstreamError
@@ -145,6 +145,7 @@ def _key_refused(sentence: str) -> Failure:
 
 
 def _rate_limited(error: Refused, provider: str) -> RateLimited:
-    headers = {} if error.retry_after_s is None else _wait(error.retry_after_s)
+    longest_s = LONGEST_COOLING.total_seconds()  # for which the provider is left alone, whatever it says
+    headers = {} if error.retry_after_s is None else _wait(min(error.retry_after_s, longest_s))
     sentence = f"{provider} limits how often it may be asked: {error.reason}"
     return RateLimited(sentence, facts={"limit_source": "upstream"}, headers=headers)

@@ -69,8 +69,8 @@ def test_a_model_that_was_not_opened_404():
     assert (failure.refusal.status, failure.refusal.code) == (404, "model_not_available")
 
 
-@pytest.mark.parametrize(("said", "told"), [(0.2, "1"), (7.0, "7"), (None, None)])
-def test_retry_after_is_whole_seconds(said, told):
+@pytest.mark.parametrize(("said", "told"), [(0.2, "1"), (7.0, "7"), (1e308, "3600"), (None, None)])
+def test_retry_after_is_whole_seconds_up_to_an_hour(said, told):
     refusal = judged(Refused(429, "Slow down.", retry_after_s=said)).refusal
 
     assert refusal.headers.get("Retry-After") == told
