@@ -98,6 +98,7 @@ def _without(frames: list[bytes], *marks: bytes) -> list[bytes]:
 
 FINISH, USAGE = b'"finish_reason": "', b'"usage"'
 PING = b'event: ping\ndata: {"type": "ping", "message": "still here"}\n\n'
+OVERFLOW = b'data: {"choices": [], "logprob": -1e999, "half": "\\ud83d"}\n\n'
 # What each fault makes of the frames of an ordinary stream.
 STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "bom": lambda frames, b: [b"\xef", b"\xbb\xbf" + frames[0], *frames[1:]],
@@ -130,6 +131,7 @@ STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "no-index": lambda frames, b: [_without_index(frame) for frame in frames],
     "no-end": lambda frames, b: _without(frames, DONE, FINISH, USAGE),
     "no-finish": lambda frames, b: _without(frames, FINISH, USAGE),
+    "overflow-mid-stream": lambda frames, b: [*frames[: b.after], OVERFLOW, *frames[b.after :]],
     "ping": lambda frames, b: [PING + frame for frame in frames],
     "split-bytes": lambda frames, b: _single_bytes(frames),
 }
@@ -139,6 +141,7 @@ HEAD_FAULTS: dict[str, Callable[[Behaviour], web.Response]] = {
     "gzip": lambda b: web.Response(body=gzip.compress(b"{}"), headers={"content-encoding": "gzip"}),
     "html": lambda b: web.Response(text="<!doctype html><h1>Welcome</h1>", content_type="text/html"),
     "html-500": lambda b: web.Response(status=500, text="<h1>Oops</h1>", content_type="text/html"),
+    "overflow": lambda b: web.Response(text='{"choices": [], "logprob": -1e999}', content_type="application/json"),
     "list": lambda b: web.json_response([1, 2, 3]),
     "redirect": lambda b: web.Response(status=b.redirect_status, headers={"location": b.redirect_to}),
     "error-200": lambda b: web.json_response(_error(b.message, 429)),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from upstream import fast_json
 from upstream.errors import Garbled, Refused, UpstreamError, provider_words, without_secret
@@ -17,12 +17,19 @@ WORDS_LOOKED_AT = 20_000
 _CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
-def _not_json(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
+def _not_json(number: str) -> NoReturn:
+    raise ValueError(f"{number} is not JSON")
 
 
-# NaN and Infinity would be passed on to a caller whose parser refuses them.
-_decode = json.JSONDecoder(parse_constant=_not_json).decode
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        _not_json(text)
+    return value
+
+
+# NaN and Infinity would be passed on to a caller whose parser refuses them, be they written out or as 1e999.
+_decode = json.JSONDecoder(parse_constant=_not_json, parse_float=_finite).decode
 
 
 def read_json(payload: bytes, *, secret: str) -> Any:

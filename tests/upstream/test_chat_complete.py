@@ -127,6 +127,7 @@ async def test_a_key_echoed_by_the_provider_goes_no_further(provider, endpoint, 
         ("list", Garbled, "not an object"),
         ("no-choices", Garbled, "without choices"),
         ("not-http", Garbled, "not HTTP"),
+        ("overflow", Garbled, "not JSON"),
         ("redirect", Redirected, "The provider redirected; not followed"),
     ],
 )

@@ -87,6 +87,7 @@ async def test_every_choice_must_finish(provider, endpoint):
         ("hang-mid-stream", "fell silent for 0.3 s"),
         ("long-line", "too large"),
         ("endless-line", "too large"),
+        ("overflow-mid-stream", "not JSON"),
         ("no-end", "before it was finished"),
     ],
 )
