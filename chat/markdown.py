@@ -103,7 +103,9 @@ def _limit(state: StateCore) -> None:
 
 
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=_Renderer)
+    # Lines end where the model ended them, as they do while they come: a poem is one paragraph.
+    options = {"html": False, "breaks": True, "maxNesting": 20}
+    parser = MarkdownIt("commonmark", options, renderer_cls=_Renderer)
     return parser.enable(["table", "strikethrough"])
 
 

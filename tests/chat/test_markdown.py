@@ -66,6 +66,14 @@ def test_the_last_block_is_not_finished_and_the_ones_before_it_are():
     assert [text[begin:end] for begin, end in zip([0, *ends], ends, strict=False)] == ["First.\n\n", "- a\n- b\n\n"]
 
 
+def test_lines_end_where_they_ended_while_they_came():
+    html = rendered("Roses are red,\nviolets are blue.\n\n- one\n  two\n\n```\na\nb\n```\n")
+
+    assert "<p>Roses are red,<br>\nviolets are blue.</p>" in html
+    assert "<li>one<br>\ntwo</li>" in html
+    assert "<code>a\nb\n</code>" in html
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -73,6 +81,7 @@ def test_the_last_block_is_not_finished_and_the_ones_before_it_are():
         "- a\n\n  more\n\n- b\n\nx",
         "a | b\n---|---\n1 | 2\n\nx",
         "Title\n===\n\nx",
+        "Roses are red,\nviolets are blue.\n\nx\ny",
     ],
 )
 def test_a_reply_looks_the_same_however_slowly_it_came(text):
