@@ -26,16 +26,32 @@ function onKey(event) {
   }
 }
 
+// What was not taken is there again after a reload or signing in, until it is sent or deleted.
+const kept = `message to ${composer?.getAttribute("action")}`;
+
+function keep(text) {
+  if (text) sessionStorage.setItem(kept, text);
+  else sessionStorage.removeItem(kept);
+}
+
 if (composer) {
+  prompt.value ||= sessionStorage.getItem(kept) ?? "";
   if (matchMedia("(pointer: fine)").matches && !location.hash) prompt.focus({ preventScroll: true });
   prompt.addEventListener("keydown", take);
-  prompt.addEventListener("input", () => error.replaceChildren());
+  prompt.addEventListener("input", () => {
+    error.replaceChildren();
+    if (!prompt.value) keep("");
+  });
   composer.addEventListener("htmx:after:request", (event) => {
-    if (!event.detail.ctx.response.raw.ok) return;
+    const { ok, headers } = event.detail.ctx.response.raw;
+    const isTaken = ok && !headers.get("hx-redirect")?.startsWith("/account/login/");
+    keep(isTaken ? "" : prompt.value);
+    if (!isTaken) return;
     prompt.value = "";
     error.replaceChildren();
   });
   composer.addEventListener("htmx:error", () => {
+    keep(prompt.value);
     error.textContent = "The server cannot be reached. Your message is still here; send it again in a moment.";
   });
 }

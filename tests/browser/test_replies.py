@@ -89,6 +89,36 @@ def test_without_javascript_the_reply_is_there_after_the_page_reloads_itself(chr
     context.close()
 
 
+@pytest.mark.parametrize("lost", ["csrftoken", "sessionid"])
+def test_a_message_that_was_not_taken_is_there_after_a_reload(visitor: Visitor, server: RunningServer, lost: str):
+    page = visitor.page
+    sign_in(page, server)
+    ask(page, "story")
+    expect(page.get_by_text("The end.")).to_be_visible()
+    conversation, message = page.url, page.get_by_label("Your message")
+    message.fill("A long message.")
+    visitor.context.clear_cookies(name=lost)
+
+    page.get_by_role("button", name="Send").click()
+    if lost == "csrftoken":
+        expect(page.get_by_text("This page was open for too long.")).to_be_visible()
+        assert "403" in visitor.complaints.pop()
+        page.reload()
+    else:
+        page.get_by_label("E-mail").fill("alice@example.org")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(conversation)
+    expect(message).to_have_value("A long message.")
+
+    page.get_by_role("button", name="Send").click()
+    expect(message).to_have_value("")
+    page.reload()
+    expect(message).to_have_value("")
+    page.goto(f"{server.base_url}/chat/")
+    expect(message).to_have_value("")
+
+
 def test_another_window_sees_the_reply_grow_and_stops_it(visitor: Visitor, server: RunningServer):
     page = visitor.page
     sign_in(page, server)
