@@ -79,7 +79,7 @@ def _asking(request: CallerRequest, explanation: Explanation, *, form: AskForm |
         "why": explanation,
         "asked": asked,
         "is_waiting": asked is not None and asked.state == MoneyRequest.State.OPEN,
-        "form": form or (_form(request, explanation) if may_ask and (asked is None or wants_again) else None),
+        "form": form or (_form(request, explanation, asked=asked) if may_ask and (not asked or wants_again) else None),
         "picks": why.picks(explanation) if explanation.short else [],
         "admins": raises.who_can_answer(caller),
         "is_own": is_own,
@@ -87,12 +87,21 @@ def _asking(request: CallerRequest, explanation: Explanation, *, form: AskForm |
     }
 
 
-def _form(request: CallerRequest, explanation: Explanation, data: Any = None) -> AskForm | None:
+def _form(
+    request: CallerRequest, explanation: Explanation, data: Any = None, *, asked: MoneyRequest | None = None
+) -> AskForm | None:
+    """Starts with what waits for an answer, to be changed, else with what would do."""
     short = explanation.short
     if not short or not request.caller.has_role(Role.MEMBER):
         return None
-    initial = {
-        "amount": request.GET.get("amount") or why.picks(explanation)[1].amount,
+    initial: dict[str, Any] = {
+        "amount": why.picks(explanation)[1].amount,
         "until": why.last_day(short[0], request.caller.team, at=timezone.now()),
     }
+    if asked is not None and asked.state == MoneyRequest.State.OPEN:
+        limit = "credit" if raises.is_for_credit(asked) else str(asked.budget_id)
+        initial = {**raises.as_asked(asked), "reason": asked.reason}
+        initial["limit"] = limit if limit in {row.key for row in short} else short[0].key
+    if "amount" in request.GET:
+        initial["amount"] = request.GET["amount"]
     return AskForm(data, short=[(row.key, row.name) for row in short], initial=initial)

@@ -136,6 +136,22 @@ def test_the_answer_comes_to_the_page_by_itself(alice, bob, budget):
     assert "every 4s" not in part.text and "<main" not in part.text
 
 
+def test_what_waits_is_changed_from_what_it_says(alice, bob, budget):
+    limited(alice, DOLLAR)
+    refused = request(bob, 2 * DOLLAR)
+    wider = Budget.objects.exclude(pk=budget.pk).get()
+    ask(bob, refused, limit=str(wider.pk))
+
+    form = signed_in(bob).get(f"/why/{refused.request_id}/?again").context["form"]
+    picked = signed_in(bob).get(f"/why/{refused.request_id}/?again&amount=10.00").context["form"]
+
+    assert form["amount"].value() == "5.00"
+    assert str(form["until"].value()) == "2026-12-31"
+    assert form["reason"].value() == "Long transcripts."
+    assert form["limit"].value() == str(wider.pk)
+    assert (picked["amount"].value(), picked["reason"].value()) == ("10.00", "Long transcripts.")
+
+
 def test_credit_is_asked_for_without_an_end(bob):
     refused = request(bob, 2 * DOLLAR)
     page = why(bob, refused)
