@@ -58,6 +58,10 @@ class ConnectForm(forms.Form):
         help_text="Their ids, one a line. Used only where the server lists none itself.",
     )
 
+    def __init__(self, data: Any = None, **more: Any) -> None:
+        super().__init__(data, **more)
+        _say_key_is_gone(self)
+
     def clean_base_url(self) -> str:
         """Nobody's key for another provider may go to EMMA18 because its address was left standing in the field."""
         address = checked_address(self.cleaned_data["base_url"])
@@ -87,6 +91,12 @@ class ConnectForm(forms.Form):
             # With its port: several servers of one's own share a host.
             self.cleaned_data["name"] = urlsplit(self.cleaned_data["base_url"]).netloc.lower().rstrip(":")[:80]
         return self.cleaned_data
+
+
+def _say_key_is_gone(form: forms.Form) -> None:
+    """A form that was sent is only shown again without the key that was in it."""
+    if form.data.get("api_key"):
+        form.fields["api_key"].help_text = "Paste the key again: it is never sent back."
 
 
 def checked_address(text: str) -> str:
@@ -159,6 +169,7 @@ class RotateProviderForm(forms.Form):
 
     def __init__(self, data: Any = None, *, provider: Provider) -> None:
         super().__init__(data, initial={"base_url": provider.base_url}, auto_id="rotate_%s")
+        _say_key_is_gone(self)
         self._provider = provider
         if not provider.key_sealed:
             del self.fields["overlap"]

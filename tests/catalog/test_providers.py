@@ -76,6 +76,14 @@ def test_what_was_typed_is_kept_except_the_key(alice, provider):
     assert 'value="Lab"' in page.text
     assert 'value="http://127.0.0.1:9/v1"' in page.text
     assert provider.key not in page.text
+    assert "Paste the key again: it is never sent back." in page.text
+
+
+def test_who_typed_no_key_is_not_told_to_paste_it_again(alice, provider):
+    page = signed_in(alice).post("/providers/connect/", answers(provider, api_key=""))
+
+    assert page.status_code == 422
+    assert "Paste the key again" not in page.text
 
 
 @pytest.mark.parametrize(
