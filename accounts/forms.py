@@ -7,6 +7,8 @@ from django.contrib.auth.password_validation import validate_password
 
 from accounts.models import User
 
+PASSWORD_HELP = "At least 10 characters."
+
 
 class SignupExtras(forms.Form):
     """What we ask at open sign-up beside the e-mail and password that allauth asks for."""
@@ -29,7 +31,7 @@ class FirstRunForm(forms.Form):
         max_length=1000,
         strip=False,
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
-        help_text="At least 10 characters.",
+        help_text=PASSWORD_HELP,
     )
     team_name = forms.CharField(
         label="Team name", max_length=80, widget=forms.TextInput({"autocomplete": "organization"})

@@ -110,6 +110,19 @@ def test_signing_out_ends_the_session(alice):
     assert browser.get("/keys/").headers["location"].startswith("/account/login/")
 
 
+@pytest.mark.parametrize("path", ["login", "signup", "password/reset", "password/change"])
+def test_fields_have_their_labels_alone_and_our_words_about_passwords(alice, client, settings, path):
+    settings.SIGNUP = "open"
+    browser = signed_in(alice) if path == "password/change" else client
+
+    page = browser.get(f"/account/{path}/")
+
+    assert page.status_code == 200
+    assert "placeholder=" not in page.text
+    assert "Your password can" not in page.text
+    assert ("At least 10 characters." in page.text) == ("password1" in page.text)
+
+
 def test_changing_the_password_ends_the_other_sessions(alice):
     here, elsewhere = signed_in(alice), signed_in(alice)
 
