@@ -5,11 +5,14 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+from accounts import key_names
+
 _RUNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def text(value: str) -> str:
     """What a person or a provider wrote. A leading apostrophe tells spreadsheets that it is text."""
+    value = key_names.plain(value)
     return f"'{value}" if value.startswith(_RUNS) else value
 
 

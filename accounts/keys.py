@@ -285,7 +285,7 @@ def _told(columns: dict[str, Any], *, of: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(caller: Caller, row: AccessKey, action: str, **facts: Any) -> None:
-    audit.record(caller.team.pk, actor=caller.user, action=action, subject=f"{row.name} …{row.last_four}", **facts)
+    audit.record(caller.team.pk, actor=caller.user, action=action, subject=row.label, **facts)
 
 
 # What a key may call

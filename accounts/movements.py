@@ -223,7 +223,7 @@ def _entry_line(entry: Entry, after: int) -> Line:
 
 
 def _source(hold: Hold) -> str:
-    return f"{hold.access_key.name} …{hold.access_key.last_four}" if hold.access_key else "playground"
+    return hold.access_key.label if hold.access_key else "playground"
 
 
 # A member's own

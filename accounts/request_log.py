@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts import keys as access_keys
 from accounts import raises, usage
 from accounts.callers import Caller
+from accounts.key_names import labelled
 from accounts.models import AccessKey, Membership, Receipt
 from accounts.refusals import NotFound
 from accounts.usage import Choice
@@ -177,7 +178,7 @@ def choices(caller: Caller, wanted: Wanted) -> dict[str, list[Choice]]:
         offered["member"] = [Choice(str(pk), name, pk == wanted.member) for pk, name in members]
     keys = access_keys.visible_to(caller).order_by("-pk").values_list("pk", "name", "last_four")[:OFFERED_KEYS]
     offered["key"] = [Choice("0", "playground", wanted.key == 0)]
-    offered["key"] += [Choice(str(pk), f"{name} …{last_four}", pk == wanted.key) for pk, name, last_four in keys]
+    offered["key"] += [Choice(str(pk), labelled(name, last_four), pk == wanted.key) for pk, name, last_four in keys]
     models = set(usage.models_since(caller, raises.today(caller.team) - timedelta(days=OFFERED_DAYS)))
     if wanted.model is not None:
         models.add(wanted.model)

@@ -302,7 +302,7 @@ class Names:
     def key(self, key_id: int | None) -> str:
         if not key_id:
             return "playground"
-        return f"{self.keys[key_id].name} …{self.keys[key_id].last_four}" if key_id in self.keys else "a removed key"
+        return self.keys[key_id].label if key_id in self.keys else "a removed key"
 
 
 def names(*, members: Iterable[int], keys: Iterable[int | None]) -> Names:

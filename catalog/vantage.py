@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from accounts import people
 from accounts.callers import Caller
+from accounts.key_names import labelled
 from accounts.models import AccessKey, Membership
 from accounts.prepared import Prepared
 
@@ -56,6 +57,6 @@ def choices(caller: Caller, chosen: str) -> SafeString:
 @lru_cache(maxsize=64)
 def _options(members: tuple[tuple[Any, ...], ...], keys: tuple[tuple[Any, ...], ...], chosen: str) -> SafeString:
     found = [(f"member-{user_id}", name) for user_id, name in members]
-    found += [(f"key-{public_id}", f"key {name} …{last_four}") for public_id, name, last_four in keys]
+    found += [(f"key-{public_id}", f"key {labelled(name, last_four)}") for public_id, name, last_four in keys]
     options = ((value, SafeString(" selected" if value == chosen else ""), label) for value, label in found)
     return format_html_join("", '<option value="{}"{}>View as {}</option>', options)

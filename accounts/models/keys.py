@@ -9,6 +9,7 @@ from functools import partial
 from django.db import models
 from django.db.models import F, Q
 
+from accounts import key_names
 from accounts.ids import new_id
 from accounts.models.people import Team, User
 
@@ -139,7 +140,11 @@ class AccessKey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}…{self.last_four})"
+        return f"{key_names.isolated(self.name)} ({self.prefix}…{self.last_four})"
+
+    @property
+    def label(self) -> str:
+        return key_names.labelled(self.name, self.last_four)
 
     @property
     def secret_made_at(self) -> datetime:
