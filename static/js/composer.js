@@ -26,8 +26,8 @@ function onKey(event) {
   }
 }
 
-// What was not taken is there again after a reload or signing in, until it is sent or deleted.
-const kept = `message to ${composer?.getAttribute("action")}`;
+// What was not taken is there again after a reload or signing in, until it is sent or deleted; for nobody else.
+const kept = `message of ${composer?.dataset.of} to ${composer?.getAttribute("action")}`;
 
 function keep(text) {
   if (text) sessionStorage.setItem(kept, text);

@@ -33,9 +33,9 @@ def server(provider: Provider) -> Iterator[RunningServer]:
         yield running
 
 
-def sign_in(page: Page, server: RunningServer) -> None:
+def sign_in(page: Page, server: RunningServer, email: str = "alice@example.org") -> None:
     page.goto(f"{server.base_url}/account/login/")
-    page.get_by_label("E-mail").fill("alice@example.org")
+    page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(re.compile("/chat/"))
@@ -117,6 +117,34 @@ def test_a_message_that_was_not_taken_is_there_after_a_reload(visitor: Visitor, 
     expect(message).to_have_value("")
     page.goto(f"{server.base_url}/chat/")
     expect(message).to_have_value("")
+
+
+BOB = f"""
+from accounts import people
+from accounts.models import Membership, User
+bob = User.objects.create_user(email="bob@example.org", password={PASSWORD!r}, name="bob")
+people.add_member(Membership.objects.get(user__email="alice@example.org").team, user=bob, role=Membership.Role.MEMBER)
+"""
+
+
+def test_a_message_that_was_not_taken_is_nobody_elses(visitor: Visitor, server: RunningServer):
+    server.run_python(BOB)
+    page, message = visitor.page, visitor.page.get_by_label("Your message")
+    sign_in(page, server)
+    page.goto(f"{server.base_url}/chat/")
+    message.fill("For nobody else.")
+    visitor.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url(re.compile("/account/login/"))
+
+    sign_in(page, server, "bob@example.org")
+    page.goto(f"{server.base_url}/chat/")
+    expect(message).to_have_value("")
+
+    visitor.context.clear_cookies(name="sessionid")
+    sign_in(page, server)
+    page.goto(f"{server.base_url}/chat/")
+    expect(message).to_have_value("For nobody else.")
 
 
 def test_another_window_sees_the_reply_grow_and_stops_it(visitor: Visitor, server: RunningServer):
