@@ -1,6 +1,5 @@
 """What a provider's answer says: its JSON, and its refusals in all their shapes. Knows no sockets."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -21,15 +20,8 @@ def _not_json(number: str) -> NoReturn:
     raise ValueError(f"{number} is not JSON")
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        _not_json(text)
-    return value
-
-
-# NaN and Infinity would be passed on to a caller whose parser refuses them, be they written out or as 1e999.
-_decode = json.JSONDecoder(parse_constant=_not_json, parse_float=_finite).decode
+# They would be passed on to a caller whose parser refuses them.
+_decode = fast_json.strict(_not_json)
 
 
 def read_json(payload: bytes, *, secret: str) -> Any:

@@ -5,8 +5,9 @@ What msgspec refuses is left to the standard library: it takes a little more, an
 """
 
 import json
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -22,6 +23,19 @@ def decode(text: str, *, otherwise: Callable[[str], Any]) -> Any:
         return _decode(text)
     except ValueError:
         return otherwise(text)
+
+
+def strict(refuse: Callable[[str], NoReturn]) -> Callable[[str], Any]:
+    """The standard library's reading, without the numbers that only Python takes for JSON: NaN and Infinity, be they
+    written out or as 1e999. `refuse` raises for one."""
+
+    def finite(text: str) -> float:
+        value = float(text)
+        if math.isinf(value):
+            refuse(text)
+        return value
+
+    return json.JSONDecoder(parse_constant=refuse, parse_float=finite).decode
 
 
 def encode(value: Any) -> bytes:
