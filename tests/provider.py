@@ -97,6 +97,7 @@ def _without(frames: list[bytes], *marks: bytes) -> list[bytes]:
 
 
 FINISH, USAGE = b'"finish_reason": "', b'"usage"'
+PROGRESS = b'event: progress\ndata: {"type": "progress", "message": "loading the model"}\n\n'
 PING = b'event: ping\ndata: {"type": "ping", "message": "still here"}\n\n'
 OVERFLOW = b'data: {"choices": [], "logprob": -1e999, "half": "\\ud83d"}\n\n'
 # What each fault makes of the frames of an ordinary stream.
@@ -133,6 +134,7 @@ STREAM_FAULTS: dict[str, Callable[[list[bytes], Behaviour], list[Any]]] = {
     "no-finish": lambda frames, b: _without(frames, FINISH, USAGE),
     "overflow-mid-stream": lambda frames, b: [*frames[: b.after], OVERFLOW, *frames[b.after :]],
     "ping": lambda frames, b: [PING + frame for frame in frames],
+    "progress": lambda frames, b: [PROGRESS, *frames],
     "split-bytes": lambda frames, b: _single_bytes(frames),
 }
 # What each fault puts into the place of an ordinary answer's head.

@@ -144,8 +144,7 @@ class ChatStream(AsyncIterator[dict[str, Any]]):
 
 def _is_error(event: dict[str, Any]) -> bool:
     """Whether an event that is no chunk is what others send as the value of `error`."""
-    kind = event.get("code") or event.get("type")
-    return isinstance(event.get("message"), str) and bool(kind) and kind != "ping"
+    return isinstance(event.get("message"), str) and bool(event.get("code") or "error" in str(event.get("type")))
 
 
 async def open_stream(

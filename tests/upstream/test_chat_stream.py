@@ -54,7 +54,7 @@ async def test_usage_comes_when_asked_for(provider, endpoint):
     "framing",
     [
         "bom", "comments", "cr", "crlf", "done-and-blanks", "error-null", "fields", "no-blank-line-at-end",
-        "no-done", "no-finish", "ping", "split-bytes", "hang-after-finish",
+        "no-done", "no-finish", "ping", "progress", "split-bytes", "hang-after-finish",
     ],
 )  # fmt: skip
 async def test_odd_framing_changes_nothing(endpoint, framing):
