@@ -65,7 +65,7 @@ def bound(
     request: ChatRequest, prices: list[TokenPrice | None], *, context: int | None, model_cap: int | None
 ) -> Bound:
     """Over all the prices at which it may be served. Raises BadRequest for what has a price of its own."""
-    priced = [price for price in prices if price and (price.prompt_picousd or price.completion_picousd)]
+    priced = [price for price in prices if price and costs(price)]
     prompt = prompt_bound(request)
     if not priced:
         return Bound(0, None, prompt, None)
@@ -85,6 +85,10 @@ def bound(
     cap = capped(min(DEFAULT_OUTPUT_CAP, room), model_cap, context)
     least = min(LEAST_OUTPUT_CAP, cap)
     return Bound(_most(request, priced, prompt, cap), _most(request, priced, prompt, least), prompt, cap)
+
+
+def costs(price: TokenPrice) -> bool:
+    return bool(price.prompt_picousd or price.completion_picousd)
 
 
 def _refuse_what_costs_otherwise(request: ChatRequest) -> None:

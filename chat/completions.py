@@ -251,7 +251,7 @@ class Admission:
         caps: dict[str, int] = {}
         if self._chosen_cap:
             caps = {_cap_name(way.endpoint.base_url): self._chosen_cap}
-        elif way.price and (asked := self.request.output_cap):
+        elif way.price and charging.costs(way.price) and (asked := self.request.output_cap):
             # What this model was believed to write at most is what was held for. Another offer may let it write more.
             most = charging.capped(asked, *way.output_limits)
             caps = {name: most for name in OUTPUT_CAPS if (body.get(name) or 0) > most}

@@ -63,6 +63,7 @@ def provider() -> Iterator[Provider]:
         provider.models.append({"id": "unpriced"})
         price = SMALL_MODEL["pricing"]
         provider.models.append({"id": "remembers", "pricing": {**price, "input_cache_read": "0.00000001"}})
+        provider.models.append({**SMALL_MODEL, "id": "free", "pricing": {"prompt": "0", "completion": "0"}})
         provider.models.append({"id": "by-the-request", "pricing": {**price, "request": "0.01"}})
         yield provider
 

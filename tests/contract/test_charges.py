@@ -127,6 +127,13 @@ def test_a_callers_cap_above_what_the_model_writes_is_lowered_to_what_was_held_f
     assert receipt(api, answer.headers["x-request-id"])["held"] >= 8192 * COMPLETION_PICOUSD // 1000
 
 
+def test_where_nothing_is_at_stake_a_callers_cap_stays_as_it_is(http, provider):
+    answer = ask(http, "free", max_tokens=20_000)
+
+    sent = next(request.json for request in reversed(provider.requests) if request.json["model"] == "free")
+    assert sent["max_tokens"] == 20_000 and "x-emma18-max-tokens" not in answer.headers
+
+
 def test_a_long_prompt_leaves_room_for_a_reply():
     text = "word " * 26_000
     request = requests.parse(json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}).encode())
